@@ -1,0 +1,231 @@
+"""Which workloads there are, how large, and what is read off their samples."""
+
+import resource
+from dataclasses import dataclass
+
+MIB = 1 << 20
+
+# The order is that of the columns. "C" is the limit of one thread.
+IMPLEMENTATIONS = (
+    "procession",
+    "procession-uvloop",
+    "asyncio",
+    "uvloop",
+    "trio",
+    "subprocess",
+    "C",
+)
+LIMIT = "C"
+DEFAULT_IMPLEMENTATIONS = tuple(n for n in IMPLEMENTATIONS if n != "procession-uvloop")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table: a rate, or one of the times of a sample."""
+
+    label: str
+    unit: str
+    scale: float = 1.0
+    key: str = "seconds"
+    rate: bool = True
+
+    def of(self, sample):
+        if self.rate:
+            return sample["ops"] / sample[self.key] * self.scale
+        return sample[self.key] * self.scale
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    function: str
+    full: dict
+    quick: dict
+    metrics: tuple
+    cpu: tuple  # unit, and what the CPU seconds of one operation are multiplied by
+    limit: tuple = ()  # C program, child, and the parameters it takes; none without
+    most_rounds: int = 99  # fewer where one round takes long
+    quick_rounds: int = 99
+    only: str | None = None  # "quick" or "full": left out of the other kind of run
+    one_cpu: bool = False
+    mib: int = 0  # memory that all of it needs
+    files: int = 0  # descriptors that all of it needs
+
+    def params(self, quick):
+        return self.quick if quick else self.full
+
+    def rounds(self, wanted, quick):
+        return min(wanted, self.quick_rounds if quick else self.most_rounds)
+
+
+def lateness(name, title, mib, **more):
+    late = f"loop lateness while spawning, {title}"
+    return Workload(
+        name,
+        "lateness",
+        {"mib": mib, "seconds": 2.0, "k": 16},
+        {"mib": mib, "seconds": 0.3, "k": 16},
+        (
+            Metric(f"{late}: max", "ms", 1e3, "max", False),
+            Metric(f"{late}: p99", "ms", 1e3, "p99", False),
+            Metric(f"children meanwhile, {title}", "/s"),
+        ),
+        ("ms per child", 1e3),
+        mib=mib + 512,
+        **more,
+    )
+
+
+WORKLOADS = (
+    Workload(
+        "spawn-64",
+        "spawn",
+        {"n": 2000, "k": 64},
+        {"n": 192, "k": 64},
+        (Metric("spawn and wait, 64 in flight", "/s"),),
+        ("ms per child", 1e3),
+        ("spawn", "nolibc", "n", "k"),
+    ),
+    Workload(
+        "spawn-1",
+        "spawn",
+        {"n": 1000, "k": 1},
+        {"n": 100, "k": 1},
+        (Metric("spawn and wait, one at a time", "/s"),),
+        ("ms per child", 1e3),
+        ("spawn", "nolibc", "n", "k"),
+    ),
+    Workload(
+        "capture-64",
+        "capture",
+        {"n": 2000, "k": 64},
+        {"n": 128, "k": 64},
+        (Metric("capture 1 KiB + 1 KiB, 64 in flight", "/s"),),
+        ("ms per child", 1e3),
+        ("capture", "k1", "n", "k"),
+    ),
+    Workload(
+        "stream",
+        "stream",
+        {"size": 512 * MIB},
+        {"size": 64 * MIB},
+        (Metric("read output, 64 KiB a read", "MB/s", 1e-6),),
+        ("s per GB", 1e9),
+        ("stream", "flood", "size"),
+    ),
+    Workload(
+        "communicate",
+        "communicate",
+        {"size": 256 * MIB},
+        {"size": 32 * MIB},
+        (Metric("communicate, one large output", "MB/s", 1e-6),),
+        ("s per GB", 1e9),
+        ("communicate", "flood", "size"),
+        mib=1024,
+    ),
+    Workload(
+        "lines-20",
+        "lines",
+        {"n": 2_000_000, "width": 20},
+        {"n": 200_000, "width": 20},
+        (Metric("async for line, 20 bytes", "M/s", 1e-6),),
+        ("ns per line", 1e9),
+        ("lines", "lines", "n", "width"),
+    ),
+    Workload(
+        "lines-100",
+        "lines",
+        {"n": 1_000_000, "width": 100},
+        {"n": 150_000, "width": 100},
+        (Metric("async for line, 100 bytes", "M/s", 1e-6),),
+        ("ns per line", 1e9),
+        ("lines", "lines", "n", "width"),
+    ),
+    Workload(
+        "pingpong",
+        "pingpong",
+        {"n": 20_000},
+        {"n": 1500},
+        (Metric("round trip of a line", "/s"),),
+        ("µs per round trip", 1e6),
+        ("pingpong", "echo", "n"),
+    ),
+    Workload(
+        "pingpong-1cpu",
+        "pingpong",
+        {"n": 20_000},
+        {"n": 1500},
+        (Metric("round trip of a line, both on one CPU", "/s"),),
+        ("µs per round trip", 1e6),
+        ("pingpong", "echo", "n"),
+        one_cpu=True,
+    ),
+    Workload(
+        "write",
+        "write",
+        {"size": 512 * MIB},
+        {"size": 64 * MIB},
+        (Metric("write 64 KiB and drain", "MB/s", 1e-6),),
+        ("s per GB", 1e9),
+        ("write", "sink", "size"),
+    ),
+    Workload(
+        "live",
+        "live",
+        {"n": 2000, "k": 64},
+        {"n": 500, "k": 64},
+        (
+            Metric("start children that stay, three pipes each", "/s", key="start"),
+            Metric("kill and reap them", "/s", key="end"),
+        ),
+        ("ms per child", 1e3),
+        ("live", "hold", "n"),
+        most_rounds=3,
+        quick_rounds=2,
+        files=2000 * 5,
+    ),
+    Workload(
+        "exits",
+        "exits",
+        {"n": 300},
+        {"n": 40},
+        (Metric("from a child's exit to its status: median", "µs", 1e6, "p50", False),),
+        ("ms per child", 1e3),
+        ("exits", "stamp", "n"),
+    ),
+    lateness("lateness-50m", "50 MiB parent", 50),
+    lateness("lateness-512m", "512 MiB parent", 512, quick_rounds=1, only="quick"),
+    lateness("lateness-4g", "4 GiB parent", 4096, most_rounds=3, only="full"),
+)
+
+
+def select(names, quick):
+    """The workloads whose name, or its part before the hyphen, is among the names."""
+    chosen = list(WORKLOADS)
+    if names:
+        chosen = [w for w in WORKLOADS if {w.name, w.name.split("-")[0]} & set(names)]
+        known = {part for w in WORKLOADS for part in (w.name, w.name.split("-")[0])}
+        unknown = sorted(set(names) - known)
+        if unknown:
+            raise LookupError(f"no workload {', '.join(unknown)}")
+    left_out = "full" if quick else "quick"
+    return [w for w in chosen if w.only != left_out or w.name in names]
+
+
+def unmet(workload):
+    """Why this machine cannot run the workload, or None."""
+    free = available_mib()
+    if workload.mib > free:
+        return f"needs {workload.mib} MiB of memory, {free} MiB are available"
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < workload.files:
+        return f"needs {workload.files} open files, the limit is {files}"
+    return None
+
+
+def available_mib():
+    with open("/proc/meminfo") as meminfo:
+        for line in meminfo:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) >> 10
+    raise LookupError("no MemAvailable in /proc/meminfo")

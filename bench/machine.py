@@ -1,0 +1,25 @@
+"""Where a result was made."""
+
+import os
+import platform
+
+
+def describe():
+    """Return what a reader needs to compare a result with another machine's."""
+    return {
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
+def cpu_model():
+    with open("/proc/cpuinfo") as cpuinfo:
+        for line in cpuinfo:
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model", "CPU part"):
+                return value.strip()
+    return platform.processor() or "unknown"

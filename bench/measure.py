@@ -1,0 +1,113 @@
+"""What every workload needs: a meter, a check of the answer, a parent with memory."""
+
+import math
+import mmap
+import os
+import resource
+import sys
+import time
+from contextlib import contextmanager
+
+
+class WrongAnswer(Exception):
+    """A workload ended with other bytes, counts or exit codes than it must."""
+
+
+def expect(got, wanted, what):
+    """Raise WrongAnswer unless both are equal."""
+    if got != wanted:
+        raise WrongAnswer(f"{what}: got {shorten(got)}, wanted {shorten(wanted)}")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}... ({len(text)} characters)"
+
+
+class Meter:
+    """Wall time of the `with` block, CPU time from creation until `result`.
+
+    CPU time of children counts when they are reaped, so `result` is called after the
+    last one, also where that is outside of the timed block.
+    """
+
+    def __init__(self):
+        self.cpu_self, self.cpu_children = cpu_seconds()
+        self.seconds = 0.0
+
+    def __enter__(self):
+        self.begin = time.perf_counter()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.seconds += time.perf_counter() - self.begin
+
+    def result(self, ops, **more):
+        """Return the sample: a dict that a pipe can carry as JSON."""
+        cpu_self, cpu_children = cpu_seconds()
+        return {
+            "seconds": self.seconds,
+            "ops": ops,
+            "cpu_self": cpu_self - self.cpu_self,
+            "cpu_children": cpu_children - self.cpu_children,
+            **more,
+        }
+
+
+def cpu_seconds():
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return [usage.ru_utime + usage.ru_stime for usage in usages]
+
+
+def quantile(values, q):
+    """The smallest value that the share q of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[math.ceil(len(ordered) * q) - 1]
+
+
+@contextmanager
+def ballast(mib):
+    """Hold that many MiB of private memory, every page of it present."""
+    size = mib << 20
+    # A shared mapping would not do: fork copies the page tables of private memory only.
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+    with mmap.mmap(-1, size, flags=flags):
+        yield
+
+
+class Ticker:
+    """Lateness of a tick each millisecond; the caller sleeps, this one counts."""
+
+    PERIOD = 0.001
+
+    def __init__(self):
+        self.late = []
+        self.last = time.perf_counter()
+
+    def tick(self):
+        now = time.perf_counter()
+        self.late.append(max(0.0, now - self.last - self.PERIOD))
+        self.last = now
+
+    def summary(self):
+        return {"max": max(self.late), "p99": quantile(self.late, 0.99)}
+
+
+class Stamps:
+    """A file in which a child leaves the time of its exit."""
+
+    def __init__(self, file):
+        self.path = file.name
+        self.fd = file.fileno()
+        self.late = []
+
+    def exit_noticed(self):
+        """Count the time since the last child's stamp."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        stamp = int.from_bytes(os.pread(self.fd, 8, 0), sys.byteorder)
+        if not 0 < now - stamp < 60e9:
+            raise WrongAnswer(f"stamp {stamp} at {now}")
+        self.late.append((now - stamp) / 1e9)
+
+    def p50(self):
+        return quantile(self.late, 0.5)

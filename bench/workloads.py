@@ -1,0 +1,182 @@
+"""The workloads on asyncio's interface.
+
+`sp` is a module with the names of asyncio.subprocess: that one, on asyncio's loop or
+on uvloop's, or procession.subprocess. Each function checks its answer and returns a
+sample.
+"""
+
+import asyncio
+import tempfile
+import time
+
+from build import child
+from measure import Meter, Stamps, Ticker, ballast, expect
+
+BLOCK = 65536
+
+
+async def in_flight(k, n, job):
+    """Run job() n times, k at once."""
+    jobs = iter(range(n))
+
+    async def work():
+        for _ in jobs:
+            await job()
+
+    await asyncio.gather(*(work() for _ in range(k)))
+
+
+async def spawn(sp, n, k):
+    command = child("nolibc")
+
+    async def job():
+        process = await sp.create_subprocess_exec(command)
+        expect(await process.wait(), 7, "exit status")
+
+    meter = Meter()
+    with meter:
+        await in_flight(k, n, job)
+    return meter.result(n)
+
+
+async def capture(sp, n, k):
+    command = child("k1")
+    wanted = b"o" * 1024, b"e" * 1024
+
+    async def job():
+        process = await sp.create_subprocess_exec(command, stdout=sp.PIPE, stderr=sp.PIPE)
+        expect(await process.communicate(), wanted, "output")
+        expect(process.returncode, 0, "exit status")
+
+    meter = Meter()
+    with meter:
+        await in_flight(k, n, job)
+    return meter.result(n)
+
+
+async def stream(sp, size):
+    meter = Meter()
+    with meter:
+        process = await sp.create_subprocess_exec(child("flood"), str(size), stdout=sp.PIPE)
+        total = 0
+        while block := await process.stdout.read(BLOCK):
+            total += len(block)
+        status = await process.wait()
+    expect((total, status), (size, 0), "bytes and exit status")
+    return meter.result(size)
+
+
+async def communicate(sp, size):
+    meter = Meter()
+    with meter:
+        process = await sp.create_subprocess_exec(child("flood"), str(size), stdout=sp.PIPE)
+        out, err = await process.communicate()
+    expect((len(out), err, process.returncode), (size, None, 0), "output and status")
+    expect((out[:BLOCK], out[-BLOCK:]), (b"x" * BLOCK,) * 2, "first and last block")
+    return meter.result(size)
+
+
+async def lines(sp, n, width):
+    meter = Meter()
+    with meter:
+        process = await sp.create_subprocess_exec(
+            child("lines"), str(n), str(width), stdout=sp.PIPE
+        )
+        count = 0
+        async for line in process.stdout:  # noqa: B007
+            count += 1
+        status = await process.wait()
+    expect((count, status), (n, 0), "lines and exit status")
+    expect(line, b"z" * (width - 1) + b"\n", "last line")
+    return meter.result(n)
+
+
+async def pingpong(sp, n):
+    message = b"p" * 63 + b"\n"
+    meter = Meter()
+    process = await sp.create_subprocess_exec(child("echo"), stdin=sp.PIPE, stdout=sp.PIPE)
+    with meter:
+        for _ in range(n):
+            process.stdin.write(message)
+            await process.stdin.drain()
+            expect(await process.stdout.readline(), message, "answer")
+    process.stdin.close()
+    expect(await process.wait(), 0, "exit status")
+    return meter.result(n)
+
+
+async def write(sp, size):
+    block = b"w" * BLOCK
+    meter = Meter()
+    process = await sp.create_subprocess_exec(child("sink"), stdin=sp.PIPE, stdout=sp.PIPE)
+    with meter:
+        for _ in range(size // BLOCK):
+            process.stdin.write(block)
+            await process.stdin.drain()
+        process.stdin.close()
+        answer = await process.stdout.readline()
+    expect((int(answer), await process.wait()), (size, 0), "bytes and exit status")
+    return meter.result(size)
+
+
+async def live(sp, n, k):
+    command = child("hold")
+    processes = []
+
+    async def start():
+        processes.append(
+            await sp.create_subprocess_exec(command, stdin=sp.PIPE, stdout=sp.PIPE, stderr=sp.PIPE)
+        )
+
+    meter = Meter()
+    with meter:
+        await in_flight(k, n, start)
+        started = time.perf_counter()
+        for process in processes:
+            process.kill()
+        statuses = await asyncio.gather(*(process.wait() for process in processes))
+    expect(statuses, [-9] * n, "exit statuses")
+    end = meter.begin + meter.seconds - started
+    return meter.result(n, start=meter.seconds - end, end=end)
+
+
+async def exits(sp, n):
+    with tempfile.NamedTemporaryFile() as file:
+        stamps = Stamps(file)
+        meter = Meter()
+        with meter:
+            for _ in range(n):
+                process = await sp.create_subprocess_exec(child("stamp"), stamps.path, "1000")
+                status = await process.wait()
+                stamps.exit_noticed()
+                expect(status, 0, "exit status")
+        return meter.result(n, p50=stamps.p50())
+
+
+async def lateness(sp, mib, seconds, k):
+    command = child("nolibc")
+    ended = 0
+
+    async def work(until):
+        nonlocal ended
+        while time.perf_counter() < until:
+            process = await sp.create_subprocess_exec(command)
+            expect(await process.wait(), 7, "exit status")
+            ended += 1
+
+    async def tick(ticker):
+        while True:
+            await asyncio.sleep(ticker.PERIOD)
+            ticker.tick()
+
+    with ballast(mib):
+        ticker = Ticker()
+        ticking = asyncio.ensure_future(tick(ticker))
+        meter = Meter()
+        with meter:
+            until = meter.begin + seconds
+            await asyncio.gather(*(work(until) for _ in range(k)))
+        # One more tick, so that a stall up to the last moment is counted.
+        await asyncio.sleep(2 * ticker.PERIOD)
+        ticking.cancel()
+    return meter.result(ended, **ticker.summary())

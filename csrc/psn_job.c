@@ -1,0 +1,72 @@
+#include "psn_job.h"
+
+#include "psn_sys.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+struct psn_job *psn_job_new(void)
+{
+    struct psn_job *job = calloc(1, sizeof *job);
+
+    if (job == NULL)
+        return NULL;
+    psn_argv_init(&job->argv);
+    psn_argv_init(&job->env);
+    psn_argv_init(&job->paths);
+    psn_stdio_init(&job->plan.stdio);
+    job->plan.umask = -1;
+    job->plan.process_group = -1;
+    job->plan.gid = -1;
+    job->plan.uid = -1;
+    job->plan.abandoned = &job->abandoned;
+    job->born.pid = -1;
+    atomic_store(&job->born.pidfd, -1);
+    for (int i = 0; i < 3; i++)
+        job->ends[i] = -1;
+    return job;
+}
+
+void psn_job_free(struct psn_job *job)
+{
+    if (job == NULL)
+        return;
+    int pidfd = atomic_load(&job->born.pidfd);
+    psn_sys_close(&pidfd);
+    psn_job_close_ends(job);
+    psn_argv_free(&job->argv);
+    psn_argv_free(&job->env);
+    psn_argv_free(&job->paths);
+    psn_stdio_free(&job->plan.stdio);
+    free(job->cwd);
+    free(job->groups);
+    free(job);
+}
+
+void psn_job_note_caller(struct psn_job *job)
+{
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &job->signal_mask,
+            PSN_SIGMASK_BYTES);
+    job->plan.signal_mask = &job->signal_mask;
+    /* A machine whose mask does not fit has more than 8,192 processors. */
+    long n = syscall(SYS_sched_getaffinity, 0, sizeof job->affinity, job->affinity);
+    job->n_affinity = n > 0 ? (size_t)n : 0;
+    job->nice = getpriority(PRIO_PROCESS, 0);
+}
+
+void psn_job_close_ends(struct psn_job *job)
+{
+    for (int i = 0; i < 3; i++)
+        psn_sys_close(&job->ends[i]);
+}
+
+int psn_job_seal(struct psn_job *job)
+{
+    job->plan.argv = psn_argv_seal(&job->argv);
+    job->plan.envp = psn_argv_seal(&job->env);
+    job->plan.paths = psn_argv_seal(&job->paths);
+    job->plan.cwd = job->cwd;
+    job->plan.groups = job->groups;
+    return job->plan.argv && job->plan.envp && job->plan.paths ? 0 : -ENOMEM;
+}

@@ -1,0 +1,196 @@
+#include "psn_spawn.h"
+
+#include "psn_creds.h"
+#include "psn_sys.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+/* glibc's own child needs up to 24 KiB with stack checking, a sanitizer's frames are
+ * larger. Pages that are not touched cost nothing. */
+#define STACK_BYTES (128 * 1024)
+#define GUARD_BYTES (64 * 1024)
+
+/* What the child finds on entry. */
+struct start {
+    const struct psn_plan *plan;
+    struct psn_report *report; /* the parent's where memory is shared, else a copy */
+    int report_fd;             /* where memory is copied: the way back; else -1 */
+};
+
+int psn_stack_init(struct psn_stack *stack)
+{
+    stack->size = GUARD_BYTES + STACK_BYTES;
+    stack->base = mmap(NULL, stack->size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack->base == MAP_FAILED) {
+        stack->base = NULL;
+        return -ENOMEM;
+    }
+    mprotect(stack->base, GUARD_BYTES, PROT_NONE);
+    return 0;
+}
+
+void psn_stack_free(struct psn_stack *stack)
+{
+    if (stack->base != NULL)
+        munmap(stack->base, stack->size);
+    stack->base = NULL;
+}
+
+/* The stack grows down from here. */
+static void *stack_top(const struct psn_stack *stack)
+{
+    return (char *)stack->base + stack->size;
+}
+
+static int write_flag(void *flag)
+{
+    *(volatile int *)flag = 1;
+    return 0;
+}
+
+int psn_spawn_probe(struct psn_stack *stack)
+{
+    int pidfd = -1;
+    volatile int flag = 0;
+    pid_t pid = clone(write_flag, stack_top(stack),
+                      CLONE_VM | CLONE_VFORK | PSN_CLONE_PIDFD, (void *)&flag, &pidfd);
+    if (pid < 0)
+        return errno == EINVAL ? PSN_ROAD_COPIED : -errno;
+    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+        ;
+    psn_sys_close(&pidfd);
+    return flag ? PSN_ROAD_SHARED : PSN_ROAD_COPIED;
+}
+
+static int run_child(void *arg)
+{
+    struct start *start = arg;
+
+    if (psn_child_prepare(start->plan, start->report) == 0)
+        psn_child_exec(start->plan, start->report);
+    if (start->report_fd >= 0)
+        syscall(SYS_write, start->report_fd, start->report, sizeof *start->report);
+    return 127;
+}
+
+/* Every signal, with the two that pthread_sigmask leaves alone: a handler that ran in
+ * the child would run on the parent's memory. */
+static void block_signals(uint64_t *before)
+{
+    const uint64_t all = ~(uint64_t)0;
+
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, before, PSN_SIGMASK_BYTES);
+}
+
+static void restore_signals(const uint64_t *before)
+{
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, PSN_SIGMASK_BYTES);
+}
+
+/* The child leaves by exec, in the middle of its frames: the sanitizer would take what
+ * it marked there for real when the next child runs on the same stack. */
+static void forget_frames(struct psn_stack *stack)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region((char *)stack->base + GUARD_BYTES, STACK_BYTES);
+#else
+    (void)stack;
+#endif
+}
+
+static int clone_child(struct start *start, int flags, struct psn_stack *stack,
+                       struct psn_born *born)
+{
+    uint64_t before;
+    int err = 0;
+
+    block_signals(&before);
+    born->pid = clone(run_child, stack_top(stack), flags | PSN_CLONE_PIDFD | SIGCHLD,
+                      start, (int *)&born->pidfd);
+    if (born->pid < 0) {
+        err = -errno;
+        atomic_store(&born->pidfd, -1);
+        born->report = (struct psn_report){PSN_STEP_CLONE, err};
+    }
+    restore_signals(&before);
+    forget_frames(stack);
+    return err;
+}
+
+/* CLONE_VFORK: this thread is back when the child has exec'ed or ended. */
+static int spawn_shared(const struct psn_plan *plan, struct psn_stack *stack,
+                        struct psn_born *born)
+{
+    int changes_ids = plan->set_groups || plan->uid >= 0 || plan->gid >= 0;
+    struct start start = {plan, &born->report, -1};
+
+    if (changes_ids)
+        psn_creds_enter();
+    int err = clone_child(&start, CLONE_VM | CLONE_VFORK, stack, born);
+    if (changes_ids)
+        psn_creds_leave();
+    return err;
+}
+
+/* The report comes through a pipe, which exec closes. */
+static int spawn_copied(const struct psn_plan *plan, struct psn_stack *stack,
+                        struct psn_born *born)
+{
+    int ends[2];
+    struct psn_report report = {PSN_STEP_NONE, 0};
+
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        born->report = (struct psn_report){PSN_STEP_PIPE, -errno};
+        return -errno;
+    }
+    /* The child puts its stdio on 0-2; the report's end must not be there. */
+    int report_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+    int err = report_fd < 0 ? -errno : 0;
+    psn_sys_close(&ends[1]);
+    if (err < 0) {
+        born->report = (struct psn_report){PSN_STEP_PIPE, err};
+    } else {
+        struct start start = {plan, &report, report_fd};
+        err = clone_child(&start, 0, stack, born);
+        psn_sys_close(&report_fd);
+    }
+    /* Nothing is shared, so the child cannot see the flag: the look comes after it. */
+    if (err == 0 && atomic_load(plan->abandoned))
+        syscall(SYS_pidfd_send_signal, atomic_load(&born->pidfd), SIGKILL, NULL, 0);
+    if (err == 0 && psn_sys_read(ends[0], &report, sizeof report) == sizeof report)
+        born->report = report;
+    psn_sys_close(&ends[0]);
+    return err;
+}
+
+int psn_spawn(const struct psn_plan *plan, enum psn_road road, struct psn_stack *stack,
+              struct psn_born *born)
+{
+    born->pid = -1;
+    atomic_store(&born->pidfd, -1);
+    born->report = (struct psn_report){PSN_STEP_NONE, 0};
+
+    int err = road == PSN_ROAD_SHARED ? spawn_shared(plan, stack, born)
+                                      : spawn_copied(plan, stack, born);
+    if (err < 0)
+        return err;
+    if (born->report.step == PSN_STEP_NONE)
+        return 0;
+    /* ECHILD, because SIGCHLD is ignored or somebody waits for everything, is as good
+     * as a reap. */
+    siginfo_t info;
+    while (waitid(PSN_P_PIDFD, (id_t)atomic_load(&born->pidfd), &info, WEXITED) < 0 &&
+           errno == EINTR)
+        ;
+    born->pid = -1;
+    return born->report.err;
+}

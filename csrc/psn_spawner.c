@@ -1,0 +1,406 @@
+#include "psn_spawner.h"
+
+#include "psn_sys.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define THREAD_STACK_BYTES (256 * 1024)
+
+/* When no job has been started for so long, the threads hang in exec. */
+#define STUCK_NS (10 * 1000 * 1000)
+
+struct list {
+    struct psn_job *head, *tail;
+};
+
+struct psn_spawner {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct list queue; /* submitted, or to be buried */
+    struct list done;
+    struct list running; /* in no order */
+    int event_fd;        /* readable when done went from empty to not empty */
+    int workers; /* threads that take a job at once; one more for each that hangs */
+    int base_workers; /* what workers was to begin with */
+    int threads;      /* running; the owner counts as one more until close */
+    int waiting;      /* of the threads, those with nothing to do */
+    int closing;
+    int64_t taken_ns; /* when a job last left the queue */
+    enum psn_road road;
+};
+
+/* What a thread knows about itself, to compare with what the caller had. */
+struct worker {
+    struct psn_spawner *spawner;
+    struct psn_stack stack;
+    unsigned char affinity[sizeof((struct psn_job *)0)->affinity];
+    int nice;
+};
+
+static void append(struct list *list, struct psn_job *job)
+{
+    job->next = NULL;
+    if (list->tail != NULL)
+        list->tail->next = job;
+    else
+        list->head = job;
+    list->tail = job;
+}
+
+static void unlink_job(struct list *list, struct psn_job *job)
+{
+    struct psn_job *before = NULL;
+
+    for (struct psn_job *at = list->head; at != job; at = at->next)
+        before = at;
+    if (before != NULL)
+        before->next = job->next;
+    else
+        list->head = job->next;
+    if (list->tail == job)
+        list->tail = before;
+}
+
+static struct psn_job *shift(struct list *list)
+{
+    struct psn_job *job = list->head;
+
+    if (job != NULL)
+        unlink_job(list, job);
+    return job;
+}
+
+static void kill_pidfd(int pidfd)
+{
+    if (pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* Kill, reap, free. Waits for the child to be gone, so it belongs on a thread. */
+static void bury(struct psn_job *job)
+{
+    int pidfd = atomic_load(&job->born.pidfd);
+    siginfo_t info;
+
+    kill_pidfd(pidfd);
+    if (pidfd >= 0)
+        while (waitid(PSN_P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
+            ;
+    psn_job_free(job);
+}
+
+/* The child inherits from the thread that makes it: where that differs from what the
+ * caller of the spawn had, the child sets it. */
+static void match_caller(const struct worker *worker, struct psn_job *job)
+{
+    job->plan.set_nice = job->nice != worker->nice;
+    job->plan.nice = job->nice;
+    if (memcmp(job->affinity, worker->affinity, job->n_affinity) != 0) {
+        job->plan.affinity = job->affinity;
+        job->plan.n_affinity = job->n_affinity;
+    }
+}
+
+static void run(struct worker *worker, struct psn_job *job)
+{
+    struct psn_spawner *spawner = worker->spawner;
+    int64_t begun = psn_sys_now_ns();
+
+    match_caller(worker, job);
+    int err = psn_spawn(&job->plan, spawner->road, &worker->stack, &job->born);
+    /* The child has its copies. Kept any longer they would hold off its end of file. */
+    psn_job_close_ends(job);
+
+    pthread_mutex_lock(&spawner->lock);
+    unlink_job(&spawner->running, job);
+    if (spawner->workers > spawner->base_workers &&
+        psn_sys_now_ns() - begun >= STUCK_NS)
+        spawner->workers--;
+    if (err < 0) {
+        /* Under the lock: abandon() may be about to signal this descriptor. */
+        int pidfd = atomic_exchange(&job->born.pidfd, -1);
+        psn_sys_close(&pidfd);
+    }
+    job->state = PSN_JOB_DONE;
+    if (atomic_load(&job->abandoned)) {
+        pthread_mutex_unlock(&spawner->lock);
+        bury(job);
+        pthread_mutex_lock(&spawner->lock);
+        return;
+    }
+    int was_empty = spawner->done.head == NULL;
+    append(&spawner->done, job);
+    if (was_empty) {
+        const uint64_t one = 1;
+        (void)!write(spawner->event_fd, &one, sizeof one);
+    }
+}
+
+/* Take one job off the queue and see it through. Called and returns with the lock. */
+static void work_once(struct worker *worker)
+{
+    struct psn_spawner *spawner = worker->spawner;
+    struct psn_job *job = shift(&spawner->queue);
+
+    spawner->taken_ns = psn_sys_now_ns();
+    if (atomic_load(&job->abandoned)) {
+        pthread_mutex_unlock(&spawner->lock);
+        bury(job);
+        pthread_mutex_lock(&spawner->lock);
+        return;
+    }
+    job->state = PSN_JOB_RUNNING;
+    append(&spawner->running, job);
+    pthread_mutex_unlock(&spawner->lock);
+    run(worker, job);
+}
+
+static int worker_init(struct worker *worker, struct psn_spawner *spawner)
+{
+    memset(worker, 0, sizeof *worker);
+    worker->spawner = spawner;
+    worker->nice = getpriority(PRIO_PROCESS, 0);
+    syscall(SYS_sched_getaffinity, 0, sizeof worker->affinity, worker->affinity);
+    return psn_stack_init(&worker->stack);
+}
+
+static void spawner_free(struct psn_spawner *spawner)
+{
+    pthread_cond_destroy(&spawner->work);
+    pthread_mutex_destroy(&spawner->lock);
+    free(spawner);
+}
+
+/* Drop one holder; the last one frees. Called with the lock, returns without. */
+static void leave(struct psn_spawner *spawner)
+{
+    int last = --spawner->threads == 0;
+
+    pthread_mutex_unlock(&spawner->lock);
+    if (last)
+        spawner_free(spawner);
+}
+
+/* Wait until there is something for this thread. A thread beyond the workers is the
+ * reserve: it steps in when the others hang. Returns 0 when the thread should end. */
+static int wait_for_work(struct psn_spawner *spawner)
+{
+    for (;;) {
+        if (spawner->queue.head == NULL) {
+            if (spawner->closing)
+                return 0;
+            pthread_cond_wait(&spawner->work, &spawner->lock);
+            continue;
+        }
+        int busy = spawner->threads - 1 - spawner->waiting;
+        if (busy < spawner->workers || spawner->closing)
+            return 1;
+        int64_t quiet = psn_sys_now_ns() - spawner->taken_ns;
+        if (quiet >= STUCK_NS) {
+            spawner->workers++;
+            return 1;
+        }
+        struct timespec until;
+        int64_t ns = psn_sys_now_ns() + STUCK_NS - quiet;
+        until =
+            (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+        pthread_cond_timedwait(&spawner->work, &spawner->lock, &until);
+    }
+}
+
+static void *thread_main(void *arg);
+
+/* Start a thread with all signals blocked: the program's handlers stay where the
+ * program expects them. Called with the lock. Returns 0 or a negative errno. */
+static int start_thread(struct psn_spawner *spawner)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&thread, &attr, thread_main, spawner);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (rc != 0)
+        return -rc;
+    spawner->threads++;
+    spawner->waiting++;
+    return 0;
+}
+
+static void *thread_main(void *arg)
+{
+    struct psn_spawner *spawner = arg;
+    struct worker worker;
+
+    prctl(PR_SET_NAME, "procession");
+    int usable = worker_init(&worker, spawner) == 0;
+    pthread_mutex_lock(&spawner->lock);
+    while (usable && wait_for_work(spawner)) {
+        spawner->waiting--;
+        /* Whoever starts to work sees to it that somebody is left to watch the rest of
+         * the queue. If no thread can be had the queue waits for this one. */
+        if (spawner->waiting == 0 && spawner->queue.head->next != NULL)
+            (void)start_thread(spawner);
+        work_once(&worker);
+        spawner->waiting++;
+    }
+    spawner->waiting--;
+    psn_stack_free(&worker.stack);
+    leave(spawner);
+    return NULL;
+}
+
+int psn_spawner_open(struct psn_spawner **out, int workers, enum psn_road road)
+{
+    struct psn_spawner *spawner = calloc(1, sizeof *spawner);
+
+    if (spawner == NULL)
+        return -ENOMEM;
+    spawner->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (spawner->event_fd < 0) {
+        int err = -errno;
+        free(spawner);
+        return err;
+    }
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&spawner->work, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&spawner->lock, NULL);
+    spawner->workers = spawner->base_workers = workers;
+    spawner->threads = 1;
+    spawner->road = road;
+    *out = spawner;
+    return 0;
+}
+
+int psn_spawner_event_fd(const struct psn_spawner *spawner)
+{
+    return spawner->event_fd;
+}
+
+/* Run the queue on the calling thread. Called with the lock. */
+static void run_here(struct psn_spawner *spawner)
+{
+    struct worker worker;
+
+    if (worker_init(&worker, spawner) < 0) {
+        struct psn_job *job;
+        while ((job = shift(&spawner->queue)) != NULL) {
+            job->born.report = (struct psn_report){PSN_STEP_MEMORY, -ENOMEM};
+            job->state = PSN_JOB_DONE;
+            append(&spawner->done, job);
+        }
+        const uint64_t one = 1;
+        (void)!write(spawner->event_fd, &one, sizeof one);
+        return;
+    }
+    while (spawner->queue.head != NULL)
+        work_once(&worker);
+    psn_stack_free(&worker.stack);
+}
+
+/* Called with the lock. */
+static void enqueue(struct psn_spawner *spawner, struct psn_job *job)
+{
+    job->state = PSN_JOB_QUEUED;
+    if (spawner->queue.head == NULL)
+        spawner->taken_ns = psn_sys_now_ns();
+    append(&spawner->queue, job);
+    if (spawner->waiting > 0)
+        pthread_cond_signal(&spawner->work);
+    else if (start_thread(spawner) < 0 && spawner->threads == 1)
+        run_here(spawner);
+}
+
+void psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job)
+{
+    pthread_mutex_lock(&spawner->lock);
+    enqueue(spawner, job);
+    pthread_mutex_unlock(&spawner->lock);
+}
+
+struct psn_job *psn_spawner_take(struct psn_spawner *spawner)
+{
+    uint64_t count;
+
+    /* Emptied before the list is taken: a job that is done in between writes again. */
+    (void)!read(spawner->event_fd, &count, sizeof count);
+    pthread_mutex_lock(&spawner->lock);
+    struct psn_job *head = spawner->done.head;
+    spawner->done = (struct list){NULL, NULL};
+    pthread_mutex_unlock(&spawner->lock);
+    return head;
+}
+
+/* Called with the lock. */
+static void abandon(struct psn_spawner *spawner, struct psn_job *job)
+{
+    atomic_store(&job->abandoned, 1);
+    if (job->state == PSN_JOB_RUNNING) {
+        kill_pidfd(atomic_load(&job->born.pidfd));
+    } else if (job->state == PSN_JOB_QUEUED) {
+        unlink_job(&spawner->queue, job);
+        psn_job_free(job);
+    } else {
+        unlink_job(&spawner->done, job);
+        enqueue(spawner, job);
+    }
+}
+
+void psn_spawner_abandon(struct psn_spawner *spawner, struct psn_job *job)
+{
+    pthread_mutex_lock(&spawner->lock);
+    abandon(spawner, job);
+    pthread_mutex_unlock(&spawner->lock);
+}
+
+void psn_spawner_bury(struct psn_spawner *spawner, int pidfd)
+{
+    struct psn_job *job = psn_job_new();
+
+    if (job == NULL) {
+        kill_pidfd(pidfd);
+        psn_sys_close(&pidfd);
+        return;
+    }
+    atomic_store(&job->born.pidfd, pidfd);
+    atomic_store(&job->abandoned, 1);
+    psn_spawner_submit(spawner, job);
+}
+
+void psn_spawner_close(struct psn_spawner *spawner)
+{
+    struct psn_job *job, *next;
+
+    pthread_mutex_lock(&spawner->lock);
+    /* A queued job that is already abandoned is a burial and stays. */
+    for (job = spawner->queue.head; job != NULL; job = next) {
+        next = job->next;
+        if (!atomic_load(&job->abandoned))
+            abandon(spawner, job);
+    }
+    for (job = spawner->running.head; job != NULL; job = job->next)
+        abandon(spawner, job);
+    while ((job = spawner->done.head) != NULL)
+        abandon(spawner, job);
+    /* From here on every job is abandoned, and nobody is told of those. */
+    spawner->closing = 1;
+    psn_sys_close(&spawner->event_fd);
+    pthread_cond_broadcast(&spawner->work);
+    leave(spawner);
+}

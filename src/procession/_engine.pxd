@@ -1,0 +1,72 @@
+from libc.stdint cimport uint32_t
+
+from procession._psn cimport psn_poll
+
+
+# Something that owns a descriptor and hears of its readiness. Its engine knows it by a
+# borrowed reference: whoever drops the last other one closes the descriptor with it.
+cdef class Source:
+    cdef Engine engine          # None while not watched
+    cdef int fd                 # owned; -1 means none
+    cdef int slot               # in the engine's table, -1 while not watched
+
+    cdef int _ready(self, uint32_t events) except -1
+    # The turn of the loop after defer() has come.
+    cdef int _turn(self) except -1
+    # The loop was closed. First every source hears of it (a child is killed), then
+    # every source lets go (the child is reaped); what was read is kept.
+    cdef int _loop_closed(self) except -1
+    cdef int _let_go(self) except -1
+    # Stop watching and close the descriptor. Twice is fine.
+    cdef void close_fd(self) noexcept
+
+
+cdef struct slot_t:
+    void *source                # borrowed; NULL while free
+    uint32_t generation         # tells an event from one of the slot's earlier owner
+
+
+cdef class Engine:
+    cdef readonly object loop
+    cdef psn_poll poll
+    cdef slot_t *slots          # owned array
+    cdef int n_slots
+    cdef list free_slots
+    cdef int users              # sources watched and spawns under way; 0 is idle
+    cdef int idle_turns         # turns of the loop since
+    cdef bint settling          # a look at whether it still is idle is scheduled
+    cdef bint dispatching
+    cdef bint gone              # the loop was closed
+    cdef int owner_pid          # after a fork the other process owns nothing here
+    cdef int wake_fd            # borrowed from the spawner: written to, it wakes the loop
+    cdef set children           # kept alive until they have ended
+    cdef list deferred          # sources with a turn to come
+    cdef Source spawner         # made with the first spawn, closed when all is idle
+    cdef void *door             # borrowed: the loop holds it while it watches the poller
+    cdef object __weakref__
+
+    cdef bint mine(self) noexcept
+    # Use counts. The first user has the loop watch the poller.
+    cdef int use(self) except -1
+    cdef void unuse(self) noexcept
+    # To be called on the loop's thread when the last use may have ended.
+    cdef int look_idle(self) except -1
+    # Report events of fd to source. The spawner's do not count as use.
+    cdef int watch(self, Source source, int fd, uint32_t events) except -1
+    cdef int change(self, Source source, uint32_t events) except -1
+    cdef void unwatch(self, Source source) noexcept
+    cdef int defer(self, Source source) except -1
+
+    # For this module only.
+    cdef _open(self)
+    cdef _close(self)
+    cdef int _free_slot(self) except -1
+    cdef dispatch(self)
+    cdef _report(self, exc)
+    cdef loop_closed(self)
+
+
+cpdef Engine engine_of(loop)
+
+# Count living objects of a kind, for the tests' leak guard.
+cdef void count(str kind, int by) noexcept

@@ -1,0 +1,171 @@
+# What the extension modules use of the C core. Declarations only.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from posix.types cimport gid_t, pid_t
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+
+cdef extern from "<sys/resource.h>" nogil:
+    struct rusage:
+        pass
+
+
+cdef extern from "psn_sys.h" nogil:
+    void psn_sys_close(int *fd)
+    ssize_t psn_sys_read(int fd, void *to, size_t n)
+    ssize_t psn_sys_write(int fd, const void *data, size_t n)
+
+
+cdef extern from "psn_argv.h" nogil:
+    struct psn_argv:
+        size_t count
+    int psn_argv_push(psn_argv *argv, const char *s, size_t n)
+    int psn_argv_extend(psn_argv *argv, char sep, const char *s, size_t n)
+
+
+cdef extern from "psn_stdio.h" nogil:
+    struct psn_stdio:
+        size_t count
+    int psn_stdio_plan(psn_stdio *stdio, const int *source, const int *keep,
+                       size_t n, int close_fds)
+
+
+cdef extern from "psn_child.h" nogil:
+    enum psn_step:
+        PSN_STEP_NONE
+        PSN_STEP_PIPE
+        PSN_STEP_MEMORY
+        PSN_STEP_CLONE
+        PSN_STEP_STDIO
+        PSN_STEP_CHDIR
+        PSN_STEP_SESSION
+        PSN_STEP_CREDENTIALS
+        PSN_STEP_PREEXEC
+        PSN_STEP_EXEC
+        PSN_STEP_ABANDONED
+    struct psn_plan:
+        psn_stdio stdio
+        int umask
+        int restore_signals
+        int new_session
+        int64_t process_group
+        int set_groups
+        size_t n_groups
+        int64_t gid
+        int64_t uid
+        const uint64_t *signal_mask
+    struct psn_report:
+        psn_step step
+        int err
+    int psn_child_prepare(const psn_plan *plan, psn_report *report)
+    void psn_child_exec(const psn_plan *plan, psn_report *report)
+    void psn_child_exit(int status)
+
+
+cdef extern from "psn_spawn.h" nogil:
+    enum psn_road:
+        PSN_ROAD_SHARED
+        PSN_ROAD_COPIED
+    struct psn_stack:
+        pass
+    struct psn_born:
+        pid_t pid
+        int pidfd
+        psn_report report
+    int psn_stack_init(psn_stack *stack)
+    void psn_stack_free(psn_stack *stack)
+    int psn_spawn_probe(psn_stack *stack)
+
+
+cdef extern from "psn_job.h" nogil:
+    struct psn_job:
+        psn_job *next
+        void *owner
+        psn_argv argv
+        psn_argv env
+        psn_argv paths
+        char *cwd
+        gid_t *groups
+        int ends[3]
+        psn_plan plan
+        psn_born born
+    psn_job *psn_job_new()
+    void psn_job_free(psn_job *job)
+    void psn_job_note_caller(psn_job *job)
+    void psn_job_close_ends(psn_job *job)
+    int psn_job_seal(psn_job *job)
+
+
+cdef extern from "psn_spawner.h" nogil:
+    struct psn_spawner:
+        pass
+    int psn_spawner_open(psn_spawner **spawner, int workers, psn_road road)
+    int psn_spawner_event_fd(const psn_spawner *spawner)
+    void psn_spawner_submit(psn_spawner *spawner, psn_job *job)
+    psn_job *psn_spawner_take(psn_spawner *spawner)
+    void psn_spawner_abandon(psn_spawner *spawner, psn_job *job)
+    void psn_spawner_bury(psn_spawner *spawner, int pidfd)
+    void psn_spawner_close(psn_spawner *spawner)
+
+
+cdef extern from "psn_reap.h" nogil:
+    enum psn_exit_source:
+        PSN_EXIT_WAITID
+        PSN_EXIT_INFO
+        PSN_EXIT_UNKNOWN
+    struct psn_exit:
+        psn_exit_source source
+        int status
+    int psn_reap_take(int pidfd, psn_exit *exit)
+    int psn_reap_wait(int pidfd, int timeout_ms)
+    int psn_reap_signal(int pidfd, int sig)
+
+
+cdef extern from "psn_poll.h" nogil:
+    enum:
+        PSN_POLL_READ
+        PSN_POLL_WRITE
+        PSN_POLL_HANGUP
+    struct psn_poll:
+        int fd
+    void psn_poll_init(psn_poll *poll)
+    int psn_poll_open(psn_poll *poll)
+    void psn_poll_close(psn_poll *poll)
+    int psn_poll_add(psn_poll *poll, int fd, uint32_t events, uint64_t data)
+    int psn_poll_change(psn_poll *poll, int fd, uint32_t events, uint64_t data)
+    void psn_poll_remove(psn_poll *poll, int fd)
+    int psn_poll_take(psn_poll *poll, epoll_event *events, int n)
+
+
+cdef extern from "psn_buf.h" nogil:
+    struct psn_buf:
+        pass
+    void psn_buf_init(psn_buf *buf)
+    void psn_buf_free(psn_buf *buf)
+    size_t psn_buf_len(const psn_buf *buf)
+    const char *psn_buf_peek(const psn_buf *buf)
+    int psn_buf_append(psn_buf *buf, const char *data, size_t n)
+    ssize_t psn_buf_fill(psn_buf *buf, int fd, size_t max)
+    void psn_buf_drop(psn_buf *buf, size_t n)
+    ssize_t psn_buf_find(const psn_buf *buf, size_t start, const char *what, size_t n)
+
+
+cdef extern from "psn_outq.h" nogil:
+    struct psn_outq:
+        size_t bytes
+    void psn_outq_init(psn_outq *outq)
+    void psn_outq_free(psn_outq *outq)
+    int psn_outq_push(psn_outq *outq, const char *data, size_t n)
+    int psn_outq_flush(psn_outq *outq, int fd, size_t *released)

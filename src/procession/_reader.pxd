@@ -1,0 +1,47 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
+
+from procession._engine cimport Engine, Source
+from procession._psn cimport psn_buf
+
+
+cdef class Reader(Source):
+    cdef psn_buf buf
+    cdef PyObject *gathered     # owned bytes: what read(-1) has so far, and room; or NULL
+    cdef Py_ssize_t gathered_len
+    cdef Py_ssize_t limit
+    cdef object loop
+    cdef object error           # set_exception()'s, None while all is well
+    cdef object waiter          # the future of the one who waits for data, or None
+    cdef object transport       # of somebody else, who feeds this reader, or None
+    cdef bint paused            # that transport is
+    cdef bint stopped           # the pipe is, by its transport's pause_reading()
+    cdef bint eof
+    cdef bint more              # the pipe may hold more than was read
+    cdef bint hung_up           # nobody writes any more: what is in the pipe is the rest
+    cdef bint gathering         # whoever waits wants everything
+    cdef bint deferred          # has a turn to come
+    cdef int budget             # system calls before the loop gets a turn
+    cdef object spare           # a LineAwait to use again, or None
+
+    cdef int connect(self, Engine engine, int fd) except -1
+
+    # For this module only.
+    cdef _read_ahead(self)
+    cdef int _schedule(self) except -1
+    cdef Py_ssize_t _held(self)
+    cdef int _fill(self) except -1
+    cdef int _after_read(self, ssize_t n, ssize_t wanted) except -1
+    cdef int _end(self, exc) except -1
+    cdef int _wake(self) except -1
+    cdef int _check_waiter(self, name) except -1
+    cdef int _may_read(self) except -1
+    cdef int _check_error(self) except -1
+    cdef bytes _take(self, Py_ssize_t n)
+    cdef int _drop(self, Py_ssize_t n) except -1
+    cdef bytes _read_direct(self, Py_ssize_t n)
+    cdef Py_ssize_t _scan(self, list separators, Py_ssize_t offset, Py_ssize_t *start)
+    cdef int _gather(self) except -1
+    cdef int _gather_buffer(self) except -1
+    cdef Py_ssize_t _grow(self, Py_ssize_t least) except -1
+    cdef int _settle_gathered(self) except -1

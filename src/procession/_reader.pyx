@@ -1,0 +1,565 @@
+"""The bytes of one stream: read, found and handed out, byte for byte as asyncio's.
+
+Each `_try_*` method does what its namesake does without waiting, and says when it cannot:
+the waiting is in streams.py. What was read belongs to the reader until it is handed out,
+so a call that is cancelled loses nothing.
+"""
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_CLEAR
+from libc.errno cimport EAGAIN
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from procession._engine cimport Engine, Source, count
+from procession._errors cimport check, error_of
+from procession._psn cimport (
+    PSN_POLL_HANGUP,
+    PSN_POLL_READ,
+    psn_buf_append,
+    psn_buf_drop,
+    psn_buf_fill,
+    psn_buf_find,
+    psn_buf_free,
+    psn_buf_init,
+    psn_buf_len,
+    psn_buf_peek,
+    psn_sys_read,
+)
+
+from asyncio import IncompleteReadError, LimitOverrunError
+from collections.abc import Coroutine
+
+cdef extern from "Python.h":
+    # On raw pointers, because resizing needs the only reference there is.
+    PyObject *new_block "PyBytes_FromStringAndSize"(char *, Py_ssize_t) except NULL
+    char *block_start "PyBytes_AS_STRING"(PyObject *)
+    Py_ssize_t block_len "PyBytes_GET_SIZE"(PyObject *)
+    int resize_block "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
+
+cdef extern from "_line_await.h":
+    ctypedef object (*line_step)(object reader)
+    object line_await_type()
+    object line_await_for(PyObject *spare, object type, object reader,
+                          line_step pop, line_step wait)
+
+cdef enum:
+    # What a pipe holds.
+    CHUNK = 64 * 1024
+    # System calls in a row before the loop gets a turn, so that a stream that always has
+    # data does not starve the rest.
+    BUDGET = 16
+
+cdef object LineAwait = line_await_type()
+Coroutine.register(LineAwait)
+
+
+cdef bytes hand_over(PyObject **block, Py_ssize_t length):
+    """Make an object of a block, cut to length."""
+    if block_len(block[0]) != length:
+        resize_block(block, length)
+    data = <bytes>block[0]
+    Py_CLEAR(block[0])
+    return data
+
+
+cdef object pop_line(object reader):
+    line = (<Reader>reader)._try_line(0)
+    if type(line) is int:
+        return None
+    if not line:
+        raise StopAsyncIteration
+    return line
+
+
+cdef object wait_line(object reader):
+    return reader._next_line()
+
+
+@cython.no_gc_clear
+cdef class Reader(Source):
+    def __cinit__(self, *args, **kwargs):
+        psn_buf_init(&self.buf)
+        self.budget = BUDGET
+        count("reader", 1)
+
+    def __dealloc__(self):
+        Py_CLEAR(self.gathered)
+        psn_buf_free(&self.buf)
+        count("reader", -1)
+
+    def __init__(self, limit, loop):
+        if limit <= 0:
+            raise ValueError("Limit cannot be <= 0")
+        self.limit = limit
+        self.loop = loop
+
+    cdef int connect(self, Engine engine, int fd) except -1:
+        engine.watch(self, fd, PSN_POLL_READ)
+        return 0
+
+    # What the kernel tells
+
+    cdef int _ready(self, uint32_t events) except -1:
+        self.more = True
+        if events & PSN_POLL_HANGUP:
+            self.hung_up = True
+        if self.gathering:
+            self._gather()
+        elif self.waiter is not None:
+            # Whoever waits reads for itself, straight into what it returns.
+            self._wake()
+        else:
+            self._read_ahead()
+        return 0
+
+    cdef int _turn(self) except -1:
+        self.deferred = False
+        self.budget = BUDGET
+        if self.gathering:
+            self._gather()
+        elif self.waiter is not None:
+            self._wake()
+        elif self.more:
+            self._read_ahead()
+        return 0
+
+    cdef int _let_go(self) except -1:
+        self.close_fd()
+        return 0
+
+    cdef _read_ahead(self):
+        """Read what there is, up to 2 x limit, as asyncio's transport does in the back."""
+        cdef int reads = BUDGET
+        while (self.more and not self.eof and not self.stopped
+               and self._held() <= 2 * self.limit):
+            if reads == 0:
+                self._schedule()
+                break
+            reads -= 1
+            self._fill()
+
+    cdef int _schedule(self) except -1:
+        if not self.deferred and self.engine is not None and not self.engine.gone:
+            self.deferred = True
+            self.engine.defer(self)
+        return 0
+
+    cdef Py_ssize_t _held(self):
+        return <Py_ssize_t>psn_buf_len(&self.buf) + self.gathered_len
+
+    cdef int _fill(self) except -1:
+        """Read once into the buffer. Return whether anything changed."""
+        cdef ssize_t n
+        if self.fd < 0:
+            return 0
+        # Without releasing the interpreter: it is a copy of 64 KiB at the most, and to
+        # get it back in a program with other threads can take milliseconds.
+        n = psn_buf_fill(&self.buf, self.fd, CHUNK)
+        return self._after_read(n, CHUNK)
+
+    cdef int _after_read(self, ssize_t n, ssize_t wanted) except -1:
+        if n > 0:
+            # A pipe that gave less than it was asked for is empty, and what comes next is
+            # announced; the end may have been announced before.
+            self.more = n == wanted or self.hung_up
+            return 1
+        if n == -EAGAIN:
+            self.more = False
+            return 0
+        self._end(None if n == 0 else error_of(n))
+        return 1
+
+    cdef int _end(self, exc) except -1:
+        self.more = False
+        self.close_fd()
+        if exc is None:
+            self.eof = True
+            self._wake()
+        else:
+            self.set_exception(exc)
+        return 0
+
+    cdef int _wake(self) except -1:
+        waiter = self.waiter
+        self.gathering = False
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.cancelled():
+                waiter.set_result(None)
+        return 0
+
+    def _shut(self):
+        """Close the pipe; what was read can still be taken, then comes the end."""
+        if not self.eof:
+            self._end(None)
+
+    # What the transport of this pipe shows
+
+    def _pipe_fileno(self):
+        return self.fd
+
+    def _stop(self, bint stopped):
+        """Pause reading, or resume it."""
+        self.stopped = stopped
+        if not stopped:
+            self.more = True
+            self._schedule()
+
+    def _stopped(self):
+        return self.stopped
+
+    # Waiting
+
+    cdef int _check_waiter(self, name) except -1:
+        if self.waiter is not None:
+            raise RuntimeError(f"{name}() called while another coroutine is "
+                               f"already waiting for incoming data")
+        return 0
+
+    def _begin_wait(self, name, bint gathering=False):
+        """Return a future that is done when it makes sense to try again."""
+        self._check_waiter(name)
+        if self.paused:
+            self.paused = False
+            self.transport.resume_reading()
+        self.waiter = waiter = self.loop.create_future()
+        self.gathering = gathering
+        if self.more:
+            self._schedule()
+        self.budget = BUDGET
+        return waiter
+
+    def _begin_all(self):
+        """Gather all up to the end; return a future that is done then, None if it is."""
+        self._check_waiter("read")
+        self._check_error()
+        if not self.eof:
+            self._gather()
+            self._check_error()
+        return None if self.eof else self._begin_wait("read", True)
+
+    def _wait_failed(self, waiter):
+        """The wait was cancelled: go back to reading ahead."""
+        self.gathering = False
+        if self.waiter is waiter:
+            self.waiter = None
+        if self.more:
+            self._schedule()
+
+    cdef int _may_read(self) except -1:
+        """Whether a system call may be tried now. Leaves to somebody who waits already
+        what arrives first, and to the loop a turn."""
+        if self.fd < 0 or self.waiter is not None or self.stopped:
+            return False
+        if self.budget <= 0:
+            self.more = True
+            return False
+        self.budget -= 1
+        return True
+
+    # Taking
+
+    cdef int _check_error(self) except -1:
+        if self.error is not None:
+            raise self.error
+        return 0
+
+    cdef bytes _take(self, Py_ssize_t n):
+        data = PyBytes_FromStringAndSize(psn_buf_peek(&self.buf), n)
+        self._drop(n)
+        return data
+
+    cdef int _drop(self, Py_ssize_t n) except -1:
+        psn_buf_drop(&self.buf, n)
+        if self.paused and <Py_ssize_t>psn_buf_len(&self.buf) <= self.limit:
+            self.paused = False
+            self.transport.resume_reading()
+        if self.more and not self.deferred:
+            self._schedule()
+        return 0
+
+    cdef bytes _read_direct(self, Py_ssize_t n):
+        """Read at most n bytes into the object that is returned; None if there are none."""
+        cdef ssize_t got
+        n = min(n, CHUNK)
+        cdef PyObject *block = new_block(NULL, n)
+        got = psn_sys_read(self.fd, block_start(block), n)
+        if got <= 0:
+            Py_CLEAR(block)
+        self._after_read(got, n)
+        if self.more:
+            self._schedule()
+        return hand_over(&block, got) if got > 0 else None
+
+    def _try_read(self, Py_ssize_t n):
+        """Return what read(n) returns, or None if it has to wait."""
+        self._check_error()
+        if n == 0:
+            return b""
+        if self.gathered_len:
+            self._settle_gathered()
+        cdef Py_ssize_t held = psn_buf_len(&self.buf)
+        if held:
+            return self._take(min(n, held))
+        if self.eof:
+            return b""
+        if self._may_read():
+            data = self._read_direct(n)
+            if data is not None:
+                return data
+            self._check_error()
+            if self.eof:
+                return b""
+        return None
+
+    def _try_exactly(self, Py_ssize_t n):
+        """Return what readexactly(n) returns, or None if it has to wait."""
+        self._check_error()
+        if n == 0:
+            return b""
+        if self.gathered_len:
+            self._settle_gathered()
+        while <Py_ssize_t>psn_buf_len(&self.buf) < n:
+            if self.eof:
+                raise IncompleteReadError(self._take(psn_buf_len(&self.buf)), n)
+            if not self._may_read() or not self._fill():
+                return None
+            self._check_error()
+        return self._take(n)
+
+    cdef Py_ssize_t _scan(self, list separators, Py_ssize_t offset, Py_ssize_t *start):
+        """Find the earliest end of a separator: its place, or -1. Shorter ones win."""
+        cdef Py_ssize_t at, end, best = -1
+        cdef bytes separator
+        for separator in separators:
+            at = psn_buf_find(&self.buf, offset, PyBytes_AS_STRING(separator),
+                              len(separator))
+            if at >= 0:
+                end = at + len(separator)
+                if best < 0 or end < best:
+                    best = end
+                    start[0] = at
+        return best
+
+    def _try_until(self, list separators, Py_ssize_t offset):
+        """Return what readuntil() returns, or the offset to go on with after a wait.
+
+        `separators` are sorted by length; the first `offset` bytes hold none of them.
+        """
+        cdef Py_ssize_t start = 0, end, held
+        cdef Py_ssize_t shortest = len(<bytes>separators[0])
+        cdef Py_ssize_t longest = len(<bytes>separators[-1])
+        if self.gathered_len:
+            self._settle_gathered()
+        while True:
+            held = psn_buf_len(&self.buf)
+            if held - offset >= shortest:
+                end = self._scan(separators, offset, &start)
+                if end >= 0:
+                    if start > self.limit:
+                        raise LimitOverrunError(
+                            "Separator is found, but chunk is longer than limit", start)
+                    return self._take(end)
+                offset = max(0, held + 1 - longest)
+                if offset > self.limit:
+                    raise LimitOverrunError(
+                        "Separator is not found, and chunk exceed the limit", offset)
+            if self.eof:
+                raise IncompleteReadError(self._take(held), None)
+            if not self._may_read() or not self._fill():
+                return offset
+            self._check_error()
+
+    def _try_line(self, Py_ssize_t offset):
+        """Return what readline() returns, or the offset to go on with after a wait."""
+        cdef Py_ssize_t at, held
+        if offset == 0:
+            self._check_error()
+            if self.gathered_len:
+                self._settle_gathered()
+        while True:
+            at = psn_buf_find(&self.buf, offset, b"\n", 1)
+            if at >= 0:
+                if at > self.limit:
+                    self._drop(at + 1)
+                    raise ValueError("Separator is found, but chunk is longer than limit")
+                return self._take(at + 1)
+            held = psn_buf_len(&self.buf)
+            offset = held
+            if held > self.limit:
+                self._drop(held)
+                raise ValueError("Separator is not found, and chunk exceed the limit")
+            if self.eof:
+                return self._take(held)
+            if not self._may_read() or not self._fill():
+                return offset
+            self._check_error()
+
+    # Everything
+
+    def _try_all(self):
+        """Return what read(-1) returns, or None if it has to wait."""
+        self._check_error()
+        if not self.eof:
+            if self.waiter is not None:
+                return None
+            self._gather()
+            self._check_error()
+            if not self.eof:
+                return None
+        if self.gathered == NULL:
+            return self._take(psn_buf_len(&self.buf))
+        self._gather_buffer()
+        length, self.gathered_len = self.gathered_len, 0
+        return hand_over(&self.gathered, length)
+
+    cdef int _gather(self) except -1:
+        """Read into one growing block, a budget's worth at a time."""
+        cdef ssize_t n
+        cdef Py_ssize_t room
+        self._gather_buffer()
+        while not self.eof and self.error is None and self.fd >= 0 and not self.stopped:
+            if self.budget <= 0:
+                self.more = True
+                self._schedule()
+                return 0
+            self.budget -= 1
+            room = self._grow(CHUNK)
+            n = psn_sys_read(
+                self.fd, block_start(self.gathered) + self.gathered_len, room)
+            if n > 0:
+                self.gathered_len += n
+            self._after_read(n, room)
+            if not self.more:
+                return 0
+        return 0
+
+    cdef int _gather_buffer(self) except -1:
+        """Move what was buffered to the block."""
+        cdef Py_ssize_t held = psn_buf_len(&self.buf)
+        if held:
+            self._grow(held)
+            memcpy(block_start(self.gathered) + self.gathered_len,
+                   psn_buf_peek(&self.buf), held)
+            self.gathered_len += held
+            self._drop(held)
+        return 0
+
+    cdef Py_ssize_t _grow(self, Py_ssize_t least) except -1:
+        """Make room for `least` more bytes in the block; return how much there is."""
+        cdef Py_ssize_t wanted
+        if self.gathered == NULL:
+            self.gathered = new_block(NULL, least)
+        elif block_len(self.gathered) - self.gathered_len < least:
+            # A large block is moved by remapping its pages, so growing costs no copy, and
+            # pages that were not written to cost no memory.
+            wanted = self.gathered_len + max(least, self.gathered_len // 2)
+            resize_block(&self.gathered, wanted)
+        return block_len(self.gathered) - self.gathered_len
+
+    cdef int _settle_gathered(self) except -1:
+        """A read(-1) was cancelled: what it had comes before what is in the buffer."""
+        self._gather_buffer()
+        check(psn_buf_append(&self.buf, block_start(self.gathered), self.gathered_len))
+        self.gathered_len = 0
+        Py_CLEAR(self.gathered)
+        return 0
+
+    # The documented rest
+
+    def exception(self):
+        """As in asyncio."""
+        return self.error
+
+    def set_exception(self, exc):
+        """As in asyncio."""
+        self.error = exc
+        waiter = self.waiter
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.cancelled():
+                waiter.set_exception(exc)
+
+    def set_transport(self, transport):
+        """As in asyncio: for a transport of the caller's that feeds this reader."""
+        assert self.transport is None, "Transport already set"
+        self.transport = transport
+
+    def feed_eof(self):
+        """As in asyncio."""
+        self.eof = True
+        self._wake()
+
+    def at_eof(self):
+        """Return True if the buffer is empty and the end was reached."""
+        return self.eof and self._held() == 0
+
+    def feed_data(self, data):
+        """As in asyncio."""
+        cdef const unsigned char[::1] view
+        assert not self.eof, "feed_data after feed_eof"
+        if not data:
+            return
+        view = data
+        check(psn_buf_append(&self.buf, <const char *>&view[0], view.shape[0]))
+        self._wake()
+        if (self.transport is not None and not self.paused
+                and <Py_ssize_t>psn_buf_len(&self.buf) > 2 * self.limit):
+            try:
+                self.transport.pause_reading()
+            except NotImplementedError:
+                self.transport = None
+            else:
+                self.paused = True
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        ready = line_await_for(<PyObject *>self.spare, LineAwait, self,
+                               pop_line, wait_line)
+        if ready is not self.spare:
+            self.spare = ready
+        return ready
+
+    # Names that programs reach for although they are not documented
+
+    @property
+    def _loop(self):
+        return self.loop
+
+    @property
+    def _limit(self):
+        return self.limit
+
+    @_limit.setter
+    def _limit(self, Py_ssize_t limit):
+        self.limit = limit
+
+    @property
+    def _buffer(self):
+        if self.gathered_len:
+            self._settle_gathered()
+        return bytearray(psn_buf_peek(&self.buf)[:psn_buf_len(&self.buf)])
+
+    @property
+    def _eof(self):
+        return self.eof
+
+    @property
+    def _exception(self):
+        return self.error
+
+    @property
+    def _waiter(self):
+        return self.waiter
+
+    @property
+    def _paused(self):
+        return self.paused
+
+    @property
+    def _transport(self):
+        return self.transport

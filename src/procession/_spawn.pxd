@@ -1,0 +1,43 @@
+from procession._engine cimport Engine, Source
+from procession._psn cimport psn_job, psn_spawner
+
+
+# What a spawn is made for. The source's descriptor is the pidfd once there is one.
+cdef class Newborn(Source):
+    cdef psn_job *job           # lent to the spawner while the spawn is under way
+    cdef int ends[3]            # owned: our side of the pipes, -1 where there is none
+
+    # The spawn has come to its end, good or bad: the job is ours again.
+    cdef int _born(self) except -1
+    cdef void close_ends(self) noexcept
+
+
+# The threads of one engine that make its children.
+cdef class Spawner(Source):
+    cdef psn_spawner *spawner   # owned until close_fd()
+
+    # Spawn newborn.job; newborn has to be kept alive by the caller until _born().
+    cdef int submit(self, Newborn newborn) except -1
+    # Undo the spawn of newborn, whose job is gone then.
+    cdef void abandon(self, Newborn newborn) noexcept
+    # Kill and reap in the back. Takes the pidfd over.
+    cdef void bury(self, int pidfd) noexcept
+
+
+# Waits for the outcome of a fork with a preexec_fn.
+cdef class Fork(Source):
+    cdef Newborn newborn
+
+
+cdef Spawner spawner_of(Engine engine)
+
+# Make newborn.job and newborn.ends from a command, checking all that can be checked.
+cdef int plan(Newborn newborn, command) except -1
+
+# Fork with the interpreter's hooks and call preexec_fn in the child.
+cdef Fork fork(Engine engine, Newborn newborn, preexec_fn)
+
+# The exception for a spawn that failed.
+cdef object failure(psn_job *job, command)
+
+cdef void free_job(Newborn newborn) noexcept

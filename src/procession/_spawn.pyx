@@ -1,0 +1,456 @@
+"""From a command to a child: the plan, the threads that carry it out, the slow road."""
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EINVAL, errno
+from libc.signal cimport SIGKILL
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport strdup, strlen
+from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl, open
+from posix.signal cimport kill
+from posix.types cimport gid_t, pid_t
+from posix.unistd cimport getpid
+
+from procession._engine cimport Engine, Source
+from procession._errors cimport check, error_of
+from procession._psn cimport (
+    PSN_POLL_READ,
+    PSN_STEP_CHDIR,
+    PSN_STEP_EXEC,
+    PSN_STEP_NONE,
+    PSN_STEP_PREEXEC,
+    psn_argv,
+    psn_argv_extend,
+    psn_argv_push,
+    psn_child_exec,
+    psn_child_exit,
+    psn_child_prepare,
+    psn_job,
+    psn_job_close_ends,
+    psn_job_free,
+    psn_job_new,
+    psn_job_note_caller,
+    psn_job_seal,
+    psn_report,
+    psn_road,
+    psn_spawn_probe,
+    psn_spawner_abandon,
+    psn_spawner_bury,
+    psn_spawner_close,
+    psn_spawner_event_fd,
+    psn_spawner_open,
+    psn_spawner_submit,
+    psn_spawner_take,
+    psn_stack,
+    psn_stack_free,
+    psn_stack_init,
+    psn_stdio_plan,
+    psn_sys_close,
+    psn_sys_read,
+    psn_sys_write,
+)
+
+import gc
+import os
+import sys
+from subprocess import DEVNULL, PIPE, STDOUT, SubprocessError
+
+cdef extern from "<fcntl.h>" nogil:
+    enum:
+        F_DUPFD_CLOEXEC
+        F_SETPIPE_SZ
+
+cdef extern from "<unistd.h>" nogil:
+    int pipe2(int *ends, int flags)
+    pid_t c_fork "fork"()
+    char **environ
+    long syscall(long number, ...)
+
+cdef extern from "<sys/syscall.h>" nogil:
+    enum:
+        SYS_pidfd_open
+
+cdef extern from "<sys/wait.h>" nogil:
+    pid_t waitpid(pid_t pid, int *status, int options)
+
+cdef extern from "Python.h":
+    void PyOS_BeforeFork()
+    void PyOS_AfterFork_Parent()
+    void PyOS_AfterFork_Child()
+
+cdef enum:
+    # More threads than this only take turns in the kernel.
+    MOST_WORKERS = 8
+    # The kernel's NGROUPS_MAX.
+    MOST_GROUPS = 65536
+
+# A psn_road once it was tried out, which is done before the first spawn.
+cdef int _road = -1
+
+# The value of PATH, and the directories in it.
+cdef object _path = None
+cdef list _directories = []
+
+
+cdef class Newborn(Source):
+    def __cinit__(self, *args, **kwargs):
+        for i in range(3):
+            self.ends[i] = -1
+
+    def __dealloc__(self):
+        self.close_ends()
+        free_job(self)
+
+    cdef int _born(self) except -1:
+        return 0
+
+    cdef void close_ends(self) noexcept:
+        for i in range(3):
+            psn_sys_close(&self.ends[i])
+
+
+cdef void free_job(Newborn newborn) noexcept:
+    psn_job_free(newborn.job)
+    newborn.job = NULL
+
+
+# The spawner's threads
+
+
+@cython.no_gc_clear
+cdef class Spawner(Source):
+    cdef int submit(self, Newborn newborn) except -1:
+        newborn.job.owner = <void *>newborn
+        psn_spawner_submit(self.spawner, newborn.job)
+        return 0
+
+    cdef void abandon(self, Newborn newborn) noexcept:
+        job, newborn.job = newborn.job, NULL
+        if job != NULL and self.spawner != NULL:
+            psn_spawner_abandon(self.spawner, job)
+
+    cdef void bury(self, int pidfd) noexcept:
+        psn_spawner_bury(self.spawner, pidfd)
+
+    cdef int _ready(self, uint32_t events) except -1:
+        cdef psn_job *job = psn_spawner_take(self.spawner)
+        cdef Newborn newborn
+        failed = None
+        while job != NULL:
+            newborn = <Newborn>job.owner
+            newborn.job = job
+            job = job.next
+            # One that fails must not cost the others their outcome.
+            try:
+                newborn._born()
+            except BaseException as error:
+                failed = error
+        if failed is not None:
+            raise failed
+        return 0
+
+    cdef void close_fd(self) noexcept:
+        if self.slot >= 0:
+            self.engine.wake_fd = -1
+            self.engine.unwatch(self)
+        if self.spawner == NULL:
+            return
+        # A forked process has no threads, and the lock may be held for ever.
+        if self.engine.mine():
+            psn_spawner_close(self.spawner)
+            self.fd = -1
+        psn_sys_close(&self.fd)
+        self.spawner = NULL
+
+
+cdef int road() except -1:
+    global _road
+    cdef psn_stack stack
+    cdef int rc
+    if _road < 0:
+        check(psn_stack_init(&stack))
+        with nogil:
+            rc = psn_spawn_probe(&stack)
+        psn_stack_free(&stack)
+        check(rc)
+        _road = rc
+    return _road
+
+
+cdef Spawner spawner_of(Engine engine):
+    if engine.spawner is not None:
+        return <Spawner>engine.spawner
+    cdef Spawner spawner = Spawner()
+    cdef int workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    check(psn_spawner_open(&spawner.spawner, workers, <psn_road>road()))
+    spawner.engine = engine
+    engine.spawner = spawner
+    try:
+        engine.watch(spawner, psn_spawner_event_fd(spawner.spawner), PSN_POLL_READ)
+    except BaseException:
+        engine.spawner = None
+        raise
+    engine.wake_fd = spawner.fd
+    return spawner
+
+
+# The plan
+
+
+cdef int push(psn_argv *argv, bytes item) except -1:
+    cdef int rc = psn_argv_push(argv, PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item))
+    if rc == -EINVAL:
+        raise ValueError("embedded null byte")
+    return check(rc)
+
+
+cdef int extend(psn_argv *argv, char sep, bytes item) except -1:
+    cdef int rc = psn_argv_extend(argv, sep, PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item))
+    if rc == -EINVAL:
+        raise ValueError("embedded null byte")
+    return check(rc)
+
+
+cdef bytes encode(item):
+    if type(item) is bytes:
+        return item
+    return os.fsencode(item)
+
+
+cdef int pack_env(psn_job *job, env) except -1:
+    cdef char **entry = environ
+    cdef bytes name
+    if env is None:
+        # A copy: another task may change the environment before the thread gets to it.
+        while entry != NULL and entry[0] != NULL:
+            check(psn_argv_push(&job.env, entry[0], strlen(entry[0])))
+            entry += 1
+        return 0
+    for key, value in env.items():
+        name = encode(key)
+        if b"=" in name:
+            raise ValueError("illegal environment variable name")
+        push(&job.env, name)
+        extend(&job.env, c"=", encode(value))
+    return 0
+
+
+cdef list directories(env):
+    global _path, _directories
+    if env is not None:
+        return [os.fsencode(directory) for directory in os.get_exec_path(env)]
+    path = os.environ.get("PATH")
+    if path is None:
+        return [os.fsencode(directory) for directory in os.get_exec_path()]
+    if path != _path:
+        _directories = [os.fsencode(directory) for directory in path.split(os.pathsep)]
+        _path = path
+    return _directories
+
+
+cdef int pack_paths(psn_job *job, bytes program, env) except -1:
+    cdef bytes directory
+    if b"/" in program:
+        return push(&job.paths, program)
+    for directory in directories(env):
+        if not directory:
+            push(&job.paths, program)
+        elif directory.endswith(b"/"):
+            push(&job.paths, directory + program)
+        else:
+            push(&job.paths, directory)
+            extend(&job.paths, c"/", program)
+    return 0
+
+
+cdef int pack_options(psn_job *job, command) except -1:
+    cdef bytes cwd
+    cdef Py_ssize_t i, n
+    if command.cwd is not None:
+        cwd = encode(command.cwd)
+        if b"\0" in cwd:
+            raise ValueError("embedded null byte")
+        job.cwd = strdup(PyBytes_AS_STRING(cwd))
+        if job.cwd == NULL:
+            raise MemoryError
+    job.plan.umask = command.umask
+    job.plan.restore_signals = bool(command.restore_signals)
+    job.plan.new_session = bool(command.start_new_session)
+    job.plan.process_group = <int>command.process_group
+    job.plan.uid = -1 if command.uid is None else command.uid
+    job.plan.gid = -1 if command.gid is None else command.gid
+    if command.gids is not None:
+        n = len(command.gids)
+        if n > MOST_GROUPS:
+            raise ValueError("too many extra_groups")
+        job.groups = <gid_t *>malloc(max(n, 1) * sizeof(gid_t))
+        if job.groups == NULL:
+            raise MemoryError
+        for i in range(n):
+            job.groups[i] = command.gids[i]
+        job.plan.n_groups = n
+        job.plan.set_groups = True
+    return 0
+
+
+cdef int open_pipe(Newborn newborn, int i, int pipesize) except -1:
+    cdef int ends[2]
+    cdef int child = 0 if i == 0 else 1
+    if pipe2(ends, O_CLOEXEC) < 0:
+        raise error_of(-errno)
+    newborn.job.ends[i] = ends[child]
+    newborn.ends[i] = ends[1 - child]
+    # Ours only: the child's end is another open file description and stays blocking.
+    fcntl(newborn.ends[i], F_SETFL, O_NONBLOCK)
+    if pipesize > 0 and fcntl(ends[1], F_SETPIPE_SZ, pipesize) < 0:
+        raise error_of(-errno)
+    return 0
+
+
+cdef int own(int fd) except -1:
+    """Return a copy of the caller's descriptor: what it does with its own in the meantime
+    does not matter then."""
+    cdef int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)
+    if copy < 0:
+        raise error_of(-errno)
+    return copy
+
+
+cdef int plan_stdio(Newborn newborn, command) except -1:
+    cdef psn_job *job = newborn.job
+    cdef int source[3]
+    cdef int *keep = NULL
+    cdef Py_ssize_t n = 0
+    for i, wish in enumerate((command.stdin, command.stdout, command.stderr)):
+        if wish is None:
+            pass
+        elif wish == PIPE:
+            open_pipe(newborn, i, command.pipesize)
+        elif wish == DEVNULL:
+            job.ends[i] = open("/dev/null", O_RDWR | O_CLOEXEC)
+            if job.ends[i] < 0:
+                raise error_of(-errno)
+        elif i == 2 and wish == STDOUT:
+            if job.ends[1] < 0:
+                job.ends[2] = own(sys.__stdout__.fileno())
+        elif isinstance(wish, int):
+            job.ends[i] = own(wish)
+        else:
+            job.ends[i] = own(wish.fileno())
+        source[i] = job.ends[i]
+    if command.stderr is not None and source[2] < 0:
+        source[2] = source[1]
+    pass_fds = sorted(map(int, set(command.pass_fds)))
+    try:
+        if pass_fds:
+            if pass_fds[0] < 0 or pass_fds[-1] > 0x7fffffff:
+                raise ValueError("bad value(s) in fds_to_keep")
+            n = len(pass_fds)
+            keep = <int *>malloc(n * sizeof(int))
+            if keep == NULL:
+                raise MemoryError
+            for i in range(n):
+                keep[i] = pass_fds[i]
+        check(psn_stdio_plan(&job.plan.stdio, source, keep, n, bool(command.close_fds)))
+    finally:
+        free(keep)
+    return 0
+
+
+cdef int plan(Newborn newborn, command) except -1:
+    cdef psn_job *job = psn_job_new()
+    if job == NULL:
+        raise MemoryError
+    newborn.job = job
+    plan_stdio(newborn, command)
+    sys.audit("subprocess.Popen", command.executable, command.args, command.cwd, command.env)
+    pack_env(job, command.env)
+    pack_paths(job, encode(command.executable), command.env)
+    for arg in command.args:
+        push(&job.argv, encode(arg))
+    pack_options(job, command)
+    psn_job_note_caller(job)
+    return check(psn_job_seal(job))
+
+
+cdef object failure(psn_job *job, command):
+    cdef psn_report *report = &job.born.report
+    if report.step == PSN_STEP_PREEXEC:
+        return SubprocessError("Exception occurred in preexec_fn.")
+    if report.step == PSN_STEP_EXEC:
+        filename = command.executable
+    elif report.step == PSN_STEP_CHDIR:
+        filename = command.cwd
+    else:
+        return error_of(report.err)
+    return OSError(-report.err, os.strerror(-report.err), filename)
+
+
+# The slow road
+
+
+@cython.no_gc_clear
+cdef class Fork(Source):
+    cdef int _ready(self, uint32_t events) except -1:
+        cdef psn_job *job = self.newborn.job
+        # Nothing but the end of file: the child's end was closed by exec.
+        psn_sys_read(self.fd, &job.born.report, sizeof(job.born.report))
+        self.close_fd()
+        newborn, self.newborn = self.newborn, None
+        (<Newborn>newborn)._born()
+        return 0
+
+
+cdef void be_child(psn_job *job, int report_fd, preexec_fn) noexcept:
+    """The child's side of fork. Never returns."""
+    cdef psn_report *report = &job.born.report
+    # Nothing was blocked for the fork, and what preexec_fn changes has to stay.
+    job.plan.signal_mask = NULL
+    if psn_child_prepare(&job.plan, report) == 0:
+        try:
+            preexec_fn()
+        except BaseException:
+            report.step = PSN_STEP_PREEXEC
+        else:
+            psn_child_exec(&job.plan, report)
+    psn_sys_write(report_fd, report, sizeof(job.born.report))
+    psn_child_exit(255)
+
+
+cdef Fork fork(Engine engine, Newborn newborn, preexec_fn):
+    cdef psn_job *job = newborn.job
+    cdef Fork waiting = Fork()
+    cdef int ends[2]
+    cdef int report_fd, err
+    if pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0:
+        raise error_of(-errno)
+    waiting.fd = ends[0]
+    try:
+        # Out of the way of the child's stdio.
+        report_fd = own(ends[1])
+    finally:
+        psn_sys_close(&ends[1])
+    collects = gc.isenabled()
+    gc.disable()
+    PyOS_BeforeFork()
+    job.born.pid = c_fork()
+    if job.born.pid == 0:
+        PyOS_AfterFork_Child()
+        be_child(job, report_fd, preexec_fn)
+    err = -errno
+    PyOS_AfterFork_Parent()
+    if collects:
+        gc.enable()
+    psn_sys_close(&report_fd)
+    psn_job_close_ends(job)
+    if job.born.pid < 0:
+        raise error_of(err)
+    job.born.pidfd = <int>syscall(SYS_pidfd_open, job.born.pid, 0)
+    if job.born.pidfd < 0:
+        err = -errno
+        kill(job.born.pid, SIGKILL)
+        waitpid(job.born.pid, NULL, 0)
+        raise error_of(err)
+    waiting.newborn = newborn
+    engine.watch(waiting, waiting.fd, PSN_POLL_READ)
+    return waiting

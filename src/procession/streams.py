@@ -1,0 +1,177 @@
+"""The documented streams: the waiting on top of what _reader and _writer do at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from procession._reader import Reader
+from procession._writer import Writer
+
+DEFAULT_LIMIT = 2**16
+
+
+class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
+    """The bytes that a child writes. As asyncio.StreamReader, call by call.
+
+    Cancelled while it waits, no method loses anything: the next call goes on with all
+    that was read.
+    """
+
+    def __init__(
+        self, limit: int = DEFAULT_LIMIT, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        super().__init__(limit, asyncio.get_event_loop() if loop is None else loop)
+
+    def __repr__(self) -> str:
+        info = ["StreamReader"]
+        if self._buffer:
+            info.append(f"{len(self._buffer)} bytes")
+        if self._eof:
+            info.append("eof")
+        if self._limit != DEFAULT_LIMIT:
+            info.append(f"limit={self._limit}")
+        if self._waiter:
+            info.append(f"waiter={self._waiter!r}")
+        if self._exception:
+            info.append(f"exception={self._exception!r}")
+        if self._transport:
+            info.append(f"transport={self._transport!r}")
+        if self._paused:
+            info.append("paused")
+        return "<{}>".format(" ".join(info))
+
+    async def _wait_for_data(self, func_name: str, gathering: bool = False) -> None:
+        waiter = self._begin_wait(func_name, gathering)
+        try:
+            await waiter
+        except BaseException:
+            self._wait_failed(waiter)
+            raise
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read up to n bytes as soon as there are any; all up to the end if n is negative.
+
+        Returns b"" at the end of the stream.
+
+        Raises:
+            RuntimeError: another task waits for data of this stream.
+        """
+        if n < 0:
+            while (data := self._try_all()) is None:
+                await self._wait_for_data("read", gathering=True)
+            return data
+        while (data := self._try_read(n)) is None:
+            await self._wait_for_data("read")
+        return data
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read exactly n bytes.
+
+        Raises:
+            asyncio.IncompleteReadError: the stream ended before; `partial` has the rest.
+            RuntimeError: another task waits for data of this stream.
+        """
+        if n < 0:
+            raise ValueError("readexactly size can not be less than zero")
+        while (data := self._try_exactly(n)) is None:
+            await self._wait_for_data("readexactly")
+        return data
+
+    async def readuntil(self, separator: bytes | tuple[bytes, ...] = b"\n") -> bytes:
+        """Read up to and with a separator, the earliest that ends if there are several.
+
+        Raises:
+            asyncio.IncompleteReadError: the stream ended before; `partial` has the rest.
+            asyncio.LimitOverrunError: more than the limit came before a separator; it
+                stays in the buffer and can be read.
+            RuntimeError: another task waits for data of this stream.
+        """
+        separators = sorted(separator, key=len) if isinstance(separator, tuple) else [separator]
+        if not separators:
+            raise ValueError("Separator should contain at least one element")
+        if len(separators[0]) == 0:
+            raise ValueError("Separator should be at least one-byte string")
+        if self._exception is not None:
+            raise self._exception
+        separators = [bytes(item) for item in separators]
+        found = self._try_until(separators, 0)
+        while type(found) is int:
+            await self._wait_for_data("readuntil")
+            found = self._try_until(separators, found)
+        return found  # type: ignore[no-any-return]
+
+    async def readline(self) -> bytes:
+        r"""Read up to and with b"\n"; what is left at the end of the stream, then b"".
+
+        Raises:
+            ValueError: the line is longer than the limit. As in asyncio it is dropped: the
+                whole line if its end has come, else all that is in the buffer.
+            RuntimeError: another task waits for data of this stream.
+        """
+        line = self._try_line(0)
+        while type(line) is int:
+            await self._wait_for_data("readuntil")
+            line = self._try_line(line)
+        return line  # type: ignore[no-any-return]
+
+    async def _next_line(self) -> bytes:
+        line = await self.readline()
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+
+class StreamWriter(Writer, asyncio.StreamWriter):  # type: ignore[misc]
+    """Where a child reads from. As asyncio.StreamWriter, call by call."""
+
+    def __init__(self) -> None:
+        """Unconnected: create_subprocess_exec() and its kin connect it to a child."""
+
+    def __del__(self) -> None:
+        """Let go in silence: the pipe is closed with the object."""
+
+    def __repr__(self) -> str:
+        return f"<StreamWriter transport={self.transport!r}>"
+
+    @property
+    def transport(self) -> Any:
+        """The pipe as an asyncio.WriteTransport."""
+        from procession.transport import WritePipe
+
+        return WritePipe(self)
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return the pipe for "pipe", else the default."""
+        return self.transport.get_extra_info(name, default)
+
+    async def drain(self) -> None:
+        """Wait until the child has read enough for more to be written.
+
+        Cancelled, it leaves what was written on its way.
+
+        Raises:
+            ConnectionResetError: the pipe is closed.
+            BrokenPipeError: the child closed its end while this waited.
+        """
+        if self.is_closing():
+            await asyncio.sleep(0)
+        waiter = self._begin_drain()
+        if waiter is None:
+            return
+        try:
+            await waiter
+        finally:
+            self._end_drain(waiter)
+
+    async def wait_closed(self) -> None:
+        """Wait until the pipe is closed.
+
+        Raises:
+            BrokenPipeError: the child closed its end before it had read everything.
+        """
+        await asyncio.shield(self._closed_future())

@@ -1,0 +1,223 @@
+"""The names of asyncio.subprocess, on the engine of this package."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from subprocess import DEVNULL, PIPE, STDOUT
+from typing import Any
+
+from procession import _child
+from procession.command import UNIX_SHELL, Command, StrOrBytesPath, Stream, refuse_text_mode
+from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
+
+__all__ = [
+    "DEVNULL",
+    "PIPE",
+    "STDOUT",
+    "Process",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+]
+
+
+class Process(asyncio.subprocess.Process):
+    """A child. As asyncio.subprocess.Process; made by the create_subprocess_* functions.
+
+    Attributes:
+        pid: its number.
+        stdin: a StreamWriter, None without stdin=PIPE.
+        stdout, stderr: a StreamReader, None without PIPE.
+    """
+
+    stdin: StreamWriter | None
+    stdout: StreamReader | None
+    stderr: StreamReader | None
+
+    def __init__(
+        self,
+        child: _child.Child,
+        streams: tuple[StreamWriter | None, StreamReader | None, StreamReader | None],
+        loop: asyncio.AbstractEventLoop,
+        args: Any,
+    ) -> None:
+        self._child = child
+        self._loop = loop
+        self._args = args
+        self.pid = child.pid
+        self.stdin, self.stdout, self.stderr = streams
+
+    @property
+    def returncode(self) -> int | None:  # type: ignore[override]
+        """The exit status; -N if signal N ended the child; None while it runs.
+
+        Set as soon as the event loop has learnt of the exit, whether or not somebody
+        waits.
+        """
+        return self._child.returncode
+
+    @property
+    def _transport(self) -> Any:
+        from procession.transport import ProcessTransport
+
+        return ProcessTransport(self)
+
+    async def wait(self) -> int:
+        """Wait for the exit and return the returncode.
+
+        Returns when the child has ended, whoever holds its pipes and however much of its
+        output is unread. Any number of tasks may wait; cancelling one changes nothing for
+        the child or the others.
+        """
+        child = self._child
+        if child.returncode is None:
+            waiter = child._begin_wait()
+            try:
+                await waiter
+            except BaseException:
+                child._wait_failed(waiter)
+                raise
+        return child.returncode  # type: ignore[return-value]
+
+    def send_signal(self, signal: int) -> None:
+        """Send a signal to the child.
+
+        Raises:
+            ProcessLookupError: the child has ended.
+            PermissionError: the child runs as another user.
+        """
+        self._child.send_signal(signal)
+
+    def terminate(self) -> None:
+        """Send SIGTERM. Raises as send_signal()."""
+        self._child.send_signal(15)
+
+    def kill(self) -> None:
+        """Send SIGKILL. Raises as send_signal()."""
+        self._child.send_signal(9)
+
+    async def communicate(self, input: Any = None) -> tuple[bytes | None, bytes | None]:
+        """Write input, close stdin, read stdout and stderr to their ends, wait for the exit.
+
+        Returns (stdout, stderr), None for what is not a pipe. A child that does not read
+        its input is no error. Cancelled, it loses nothing: called again (without the
+        input, which goes on being sent) it returns everything.
+
+        Raises:
+            TypeError: input is not bytes-like; nothing has been done then.
+            ValueError: an earlier call, which was cancelled, sends its input already.
+            RuntimeError: another task waits for data of stdout or stderr.
+        """
+        self._feed(input)
+        readers = [reader for reader in (self.stdout, self.stderr) if reader is not None]
+        waiters: list[Any] = []
+        try:
+            for reader in readers:
+                waiters.append(reader._begin_all())
+            # Each gathers while any of them is waited for, so one after the other will do.
+            for waiter in waiters:
+                if waiter is not None:
+                    await waiter
+        except BaseException:
+            for reader, waiter in zip(readers, waiters):
+                if waiter is not None:
+                    reader._wait_failed(waiter)
+            raise
+        await self.wait()
+        return (
+            None if self.stdout is None else await self.stdout.read(),
+            None if self.stderr is None else await self.stderr.read(),
+        )
+
+    def _feed(self, input: Any) -> None:
+        """Write input and close stdin behind it; the engine does the rest."""
+        if input is not None and not isinstance(input, (bytes, bytearray, memoryview)):
+            raise TypeError(f"input must be a bytes-like object, not {type(input).__name__!r}")
+        if self.stdin is None:
+            if input is not None and sys.version_info < (3, 12):
+                raise AttributeError("'NoneType' object has no attribute 'write': "
+                                     "to send input, pass stdin=PIPE")
+            return
+        if input is not None:
+            if self.stdin.is_closing() and self.stdin._queued():
+                raise ValueError("Cannot send input after starting communication")
+            self.stdin.write(input)
+        self.stdin.close()
+
+
+async def _create(
+    command: Command, loop: asyncio.AbstractEventLoop | None, limit: int, args: Any
+) -> Process:
+    running = asyncio.get_running_loop()
+    if loop is not None and loop is not running:
+        raise ValueError("loop is not the running event loop, on which the child would be watched")
+    streams = (
+        StreamWriter() if command.stdin == PIPE else None,
+        StreamReader(limit, running) if command.stdout == PIPE else None,
+        StreamReader(limit, running) if command.stderr == PIPE else None,
+    )
+    child, born = _child.start(running, command, streams)
+    try:
+        await born
+    except BaseException:
+        child.abandon()
+        raise
+    finally:
+        # An exception that it holds would hold this frame, and that the child.
+        del born
+    return Process(child, streams, running, args)
+
+
+async def create_subprocess_exec(
+    program: StrOrBytesPath,
+    *args: StrOrBytesPath,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+    limit: int = DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """Run a program. As asyncio.create_subprocess_exec.
+
+    Args:
+        stdin, stdout, stderr: None (the parent's), PIPE, DEVNULL, a descriptor or a file
+            object; stderr also STDOUT.
+        loop: None or the running loop, as old programs pass it.
+        limit: of the StreamReaders, in bytes; twice as much is read ahead.
+        kwds: the POSIX keywords of subprocess.Popen. preexec_fn needs a fork of the whole
+            interpreter on the loop's thread, whose time grows with the parent's memory;
+            all others are carried out natively.
+
+    The event loop never waits for the program to be started. Cancelled, a child that is
+    on its way is killed and reaped in the back, and nothing is left.
+
+    Raises:
+        OSError, ValueError, TypeError: what subprocess.Popen raises, with its errno and
+            filename, before anything is started or after all of it was undone.
+    """
+    options = refuse_text_mode(False, **kwds) if kwds else kwds
+    command = Command([program, *args], stdin, stdout, stderr, **options)
+    return await _create(command, loop, limit, (program, *args))
+
+
+async def create_subprocess_shell(
+    cmd: str | bytes,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+    limit: int = DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """Run a command line with /bin/sh. As asyncio.create_subprocess_shell.
+
+    Arguments, errors and cancellation as for create_subprocess_exec(). The caller quotes
+    what needs quoting, with shlex.quote().
+    """
+    if not isinstance(cmd, (bytes, str)):
+        raise ValueError("cmd must be a string")
+    options = refuse_text_mode(True, **kwds) if kwds else kwds
+    shell = options.get("executable") or UNIX_SHELL
+    command = Command([shell, "-c", cmd], stdin, stdout, stderr, **options)
+    return await _create(command, loop, limit, cmd)
