@@ -51,6 +51,20 @@ static void *stack_top(const struct psn_stack *stack)
     return (char *)stack->base + stack->size;
 }
 
+/* Every signal, with the two that pthread_sigmask leaves alone: a handler that ran in
+ * the child would run on the parent's memory. */
+static void block_signals(uint64_t *before)
+{
+    const uint64_t all = ~(uint64_t)0;
+
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, before, PSN_SIGMASK_BYTES);
+}
+
+static void restore_signals(const uint64_t *before)
+{
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, PSN_SIGMASK_BYTES);
+}
+
 static int write_flag(void *flag)
 {
     *(volatile int *)flag = 1;
@@ -61,10 +75,14 @@ int psn_spawn_probe(struct psn_stack *stack)
 {
     int pidfd = -1;
     volatile int flag = 0;
+    uint64_t before;
+    block_signals(&before);
     pid_t pid = clone(write_flag, stack_top(stack),
                       CLONE_VM | CLONE_VFORK | PSN_CLONE_PIDFD, (void *)&flag, &pidfd);
+    int err = -errno;
+    restore_signals(&before);
     if (pid < 0)
-        return errno == EINVAL ? PSN_ROAD_COPIED : -errno;
+        return err == -EINVAL ? PSN_ROAD_COPIED : err;
     while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
         ;
     psn_sys_close(&pidfd);
@@ -80,20 +98,6 @@ static int run_child(void *arg)
     if (start->report_fd >= 0)
         syscall(SYS_write, start->report_fd, start->report, sizeof *start->report);
     return 127;
-}
-
-/* Every signal, with the two that pthread_sigmask leaves alone: a handler that ran in
- * the child would run on the parent's memory. */
-static void block_signals(uint64_t *before)
-{
-    const uint64_t all = ~(uint64_t)0;
-
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, before, PSN_SIGMASK_BYTES);
-}
-
-static void restore_signals(const uint64_t *before)
-{
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, PSN_SIGMASK_BYTES);
 }
 
 /* The child leaves by exec, in the middle of its frames: the sanitizer would take what
@@ -172,6 +176,18 @@ static int spawn_copied(const struct psn_plan *plan, struct psn_stack *stack,
     return err;
 }
 
+/* A number that is closed now could be taken by a descriptor that the spawn itself
+ * opens, and would then pass for the caller's. */
+static int check_open(const struct psn_stdio *stdio)
+{
+    for (size_t i = 0; i < stdio->count; i++) {
+        const struct psn_fdop *op = &stdio->ops[i];
+        if (op->kind != PSN_FDOP_CLOSE && fcntl(op->from, F_GETFD) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 int psn_spawn(const struct psn_plan *plan, enum psn_road road, struct psn_stack *stack,
               struct psn_born *born)
 {
@@ -179,8 +195,13 @@ int psn_spawn(const struct psn_plan *plan, enum psn_road road, struct psn_stack 
     atomic_store(&born->pidfd, -1);
     born->report = (struct psn_report){PSN_STEP_NONE, 0};
 
-    int err = road == PSN_ROAD_SHARED ? spawn_shared(plan, stack, born)
-                                      : spawn_copied(plan, stack, born);
+    int err = check_open(&plan->stdio);
+    if (err < 0) {
+        born->report = (struct psn_report){PSN_STEP_STDIO, err};
+        return err;
+    }
+    err = road == PSN_ROAD_SHARED ? spawn_shared(plan, stack, born)
+                                  : spawn_copied(plan, stack, born);
     if (err < 0)
         return err;
     if (born->report.step == PSN_STEP_NONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
@@ -63,7 +64,7 @@ class Command:
         pipesize: int | None = -1,
         process_group: int | None = None,
     ) -> None:
-        if stdout is STDOUT:
+        if stdout is STDOUT and sys.version_info >= (3, 13):
             raise ValueError("STDOUT can only be used for stderr")
         if pipesize is None:
             pipesize = -1

@@ -135,8 +135,7 @@ class Process(asyncio.subprocess.Process):
             raise TypeError(f"input must be a bytes-like object, not {type(input).__name__!r}")
         if self.stdin is None:
             if input is not None and sys.version_info < (3, 12):
-                raise AttributeError("'NoneType' object has no attribute 'write': "
-                                     "to send input, pass stdin=PIPE")
+                raise AttributeError("'NoneType' object has no attribute 'write'")
             return
         if input is not None:
             if self.stdin.is_closing() and self.stdin._queued():

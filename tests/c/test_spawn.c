@@ -1,0 +1,362 @@
+#include "command.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+static enum psn_road road;
+static char text[8192];
+
+static void this_machine_shares_memory(void)
+{
+    struct psn_stack stack;
+    assert(psn_stack_init(&stack) == 0);
+
+    for (int i = 0; i < 10; i++)
+        assert(psn_spawn_probe(&stack) == PSN_ROAD_SHARED);
+
+    psn_stack_free(&stack);
+    psn_stack_free(&stack);
+}
+
+static void probe_where_clone_fails(void)
+{
+    struct psn_stack stack;
+
+    assert(psn_stack_init(&stack) == 0);
+    refuse_system_call(SYS_clone, EINVAL);
+    assert(psn_spawn_probe(&stack) == PSN_ROAD_COPIED);
+    refuse_system_call(SYS_clone, EAGAIN);
+    assert(psn_spawn_probe(&stack) < 0);
+    psn_stack_free(&stack);
+}
+
+static void a_refused_flag_means_the_other_road(void)
+{
+    check_in_fork(probe_where_clone_fails);
+}
+
+static void a_child_has_a_pid_and_a_pidfd(void)
+{
+    struct psn_job *job = ready(new_shell("exit 3"), inherited);
+    char path[64];
+
+    assert(spawn(job, road) == 0);
+
+    assert(job->born.pid > 0 && job->born.pidfd >= 0);
+    assert(job->born.report.step == PSN_STEP_NONE && job->born.report.err == 0);
+    assert(fcntl(job->born.pidfd, F_GETFD) == FD_CLOEXEC);
+    sprintf(path, "/proc/self/fdinfo/%d", job->born.pidfd);
+    read_file(path, text, sizeof text);
+    assert(status_field(text, "\nPid:", 10) == (unsigned long long)job->born.pid);
+    siginfo_t info;
+    assert(waitid(PSN_P_PIDFD, (id_t)job->born.pidfd, &info, WEXITED) == 0);
+    assert(info.si_pid == job->born.pid && info.si_status == 3);
+    psn_job_free(job);
+}
+
+static void a_child_that_failed_is_gone(void)
+{
+    struct psn_job *job = ready(new_program("/nowhere"), inherited);
+
+    assert(spawn(job, road) == -ENOENT);
+
+    assert(job->born.pid == -1 && job->born.pidfd >= 0);
+    assert(job->born.report.step == PSN_STEP_EXEC && job->born.report.err == -ENOENT);
+    assert(!has_children());
+    assert(syscall(SYS_pidfd_send_signal, job->born.pidfd, 0, NULL, 0) < 0);
+    assert(errno == ESRCH);
+    psn_job_free(job);
+}
+
+static void fail_while_ignoring(void)
+{
+    signal(SIGCHLD, SIG_IGN);
+    struct psn_job *job = ready(new_program("/nowhere"), inherited);
+    assert(failure_of(job, road, PSN_STEP_EXEC) == -ENOENT);
+}
+
+static void a_failure_is_told_where_sigchld_is_ignored(void)
+{
+    check_in_fork(fail_while_ignoring);
+}
+
+static void one_stack_serves_many_children(void)
+{
+    struct psn_stack stack;
+    assert(psn_stack_init(&stack) == 0);
+
+    for (int i = 0; i < 100; i++) {
+        struct psn_job *job =
+            ready(new_program(i % 3 ? "/bin/true" : "/nowhere"), inherited);
+        int rc = psn_spawn(&job->plan, road, &stack, &job->born);
+        assert(rc == (i % 3 ? 0 : -ENOENT));
+        if (rc == 0)
+            assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
+        psn_job_free(job);
+    }
+
+    psn_stack_free(&stack);
+}
+
+static void a_job_may_be_spawned_again(void)
+{
+    struct psn_job *job = ready(new_program("/nowhere"), inherited);
+    assert(spawn(job, road) == -ENOENT);
+    close(job->born.pidfd);
+    job->plan.paths = (char *const[]){(char *)"/bin/true", NULL};
+
+    assert(status_of(job, road) == 0);
+}
+
+/* The flag is up before the child is made: it must not run. */
+static void an_abandoned_child_does_not_run(void)
+{
+    int memory = open_memory();
+    struct psn_job *job = new_shell("echo ran");
+    ready(job, (const int[3]){-1, memory, -1});
+    atomic_store(&job->abandoned, 1);
+
+    int rc = spawn(job, road);
+
+    assert(rc == -ECANCELED || (rc == 0 && road == PSN_ROAD_COPIED));
+    if (rc < 0)
+        assert(job->born.report.step == PSN_STEP_ABANDONED);
+    else
+        assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
+    read_back(memory, text, sizeof text);
+    assert(text[0] == '\0');
+    psn_job_free(job);
+    close(memory);
+}
+
+static void refuse_clone(void)
+{
+    refuse_system_call(SYS_clone, EAGAIN);
+    struct psn_job *job = ready(new_program("/bin/true"), inherited);
+    assert(failure_of(job, road, PSN_STEP_CLONE) == -EAGAIN);
+}
+
+static void a_clone_that_fails_is_reported(void)
+{
+    check_in_fork(refuse_clone);
+}
+
+static void run_out_of_descriptors(void)
+{
+    struct psn_job *job = ready(new_program("/bin/true"), inherited);
+    int highest = 3;
+
+    while (fcntl(highest, F_GETFD) >= 0)
+        highest++;
+    const struct rlimit limit = {(rlim_t)highest, (rlim_t)highest};
+    assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    enum psn_step step = road == PSN_ROAD_SHARED ? PSN_STEP_CLONE : PSN_STEP_PIPE;
+    assert(failure_of(job, road, step) == -EMFILE);
+    assert(!has_children());
+}
+
+static void the_lack_of_descriptors_is_reported(void)
+{
+    check_in_fork(run_out_of_descriptors);
+}
+
+/* At every limit between none and enough: a failure, no hang, nothing left. */
+static void spawn_at_every_limit(void)
+{
+    int lowest = 3, spawned = 0;
+    struct rlimit limit;
+
+    while (fcntl(lowest, F_GETFD) >= 0)
+        lowest++;
+    assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (int more = 0; more < 6; more++) {
+        limit.rlim_cur = (rlim_t)(lowest + more);
+        assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        struct psn_job *job =
+            ready(new_program("/bin/true"), (const int[3]){1, 0, -1});
+        int rc = spawn(job, road);
+        assert(rc == 0 || rc == -EMFILE);
+        if (rc == 0) {
+            assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
+            spawned++;
+        }
+        assert(!has_children());
+        psn_job_free(job);
+        assert(fcntl(lowest, F_GETFD) == -1);
+        assert(fcntl(lowest + 1, F_GETFD) == -1);
+    }
+    assert(spawned > 0);
+}
+
+static void any_lack_of_descriptors_leaves_nothing_behind(void)
+{
+    check_in_fork(spawn_at_every_limit);
+}
+
+static void the_callers_mask_is_as_before(void)
+{
+    sigset_t wanted, before, after;
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGUSR2);
+    sigprocmask(SIG_SETMASK, &wanted, &before);
+
+    struct psn_job *job = ready(new_program("/bin/true"), inherited);
+    assert(status_of(job, road) == 0);
+
+    sigprocmask(SIG_SETMASK, &before, &after);
+    for (int sig = 1; sig < SIGRTMIN; sig++)
+        assert(sigismember(&after, sig) == (sig == SIGUSR2));
+}
+
+static void run_with_0_to_2_closed(void)
+{
+    int spare = fcntl(open_memory(), F_DUPFD_CLOEXEC, 3);
+    assert(spare >= 3);
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+    struct psn_job *job =
+        ready(new_program("/nowhere"), (const int[3]){spare, spare, spare});
+    assert(failure_of(job, road, PSN_STEP_EXEC) == -ENOENT);
+
+    job = ready(new_program("/nowhere"), inherited);
+    assert(failure_of(job, road, PSN_STEP_EXEC) == -ENOENT);
+
+    int memory = open_memory();
+    assert(memory == 0);
+    job = ready(new_program("/nowhere"), (const int[3]){0, 0, 0});
+    assert(failure_of(job, road, PSN_STEP_EXEC) == -ENOENT);
+}
+
+static void the_report_arrives_where_0_to_2_are_closed(void)
+{
+    check_in_fork(run_with_0_to_2_closed);
+}
+
+static void *spawn_in_thread(void *job)
+{
+    spawn(job, road);
+    return NULL;
+}
+
+static void do_nothing(int sig)
+{
+    (void)sig;
+}
+
+/* The child's state in the middle of its exec, from outside. */
+static void read_status_of(struct psn_job *job)
+{
+    char path[64];
+
+    sprintf(path, "/proc/self/fdinfo/%d", job->born.pidfd);
+    read_file(path, text, sizeof text);
+    sprintf(path, "/proc/%llu/status", status_field(text, "\nPid:", 10));
+    read_file(path, text, sizeof text);
+}
+
+static void no_handler_is_left_when_the_mask_is_opened(void)
+{
+    struct lease lease;
+    pthread_t thread;
+    if (!leases_work())
+        return;
+    assert(lease_take(&lease, 1) == 0);
+    signal(SIGUSR1, do_nothing);
+    signal(SIGRTMAX, do_nothing);
+    signal(SIGUSR2, SIG_IGN);
+    struct psn_job *job = ready(new_program(lease.path), inherited);
+    job->signal_mask = 1ull << (SIGWINCH - 1);
+
+    assert(pthread_create(&thread, NULL, spawn_in_thread, job) == 0);
+    lease_await(1);
+    read_status_of(job);
+
+    assert(status_field(text, "SigCgt:", 16) == 0);
+    assert(status_field(text, "SigIgn:", 16) & 1ull << (SIGUSR2 - 1));
+    assert(status_field(text, "SigBlk:", 16) == 1ull << (SIGWINCH - 1));
+    lease_release(&lease);
+    assert(pthread_join(thread, NULL) == 0);
+    assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
+    psn_job_free(job);
+    signal(SIGUSR1, SIG_DFL);
+    signal(SIGRTMAX, SIG_DFL);
+    signal(SIGUSR2, SIG_DFL);
+}
+
+static void a_child_that_hangs_in_exec_can_be_ended_through_its_pidfd(void)
+{
+    struct lease lease;
+    pthread_t thread;
+    int status;
+    if (!leases_work())
+        return;
+    assert(lease_take(&lease, 1) == 0);
+    struct psn_job *job = ready(new_program(lease.path), inherited);
+    assert(pthread_create(&thread, NULL, spawn_in_thread, job) == 0);
+    lease_await(1);
+
+    assert(syscall(SYS_pidfd_send_signal, job->born.pidfd, SIGKILL, NULL, 0) == 0);
+    assert(pthread_join(thread, NULL) == 0);
+
+    assert(waitpid(job->born.pid, &status, 0) == job->born.pid);
+    assert(status == SIGKILL);
+    assert(job->born.report.step == PSN_STEP_NONE);
+    psn_job_free(job);
+    lease_release(&lease);
+}
+
+static void *spawn_many(void *failures)
+{
+    struct psn_stack stack;
+
+    assert(psn_stack_init(&stack) == 0);
+    for (int i = 0; i < 30; i++) {
+        struct psn_job *job =
+            ready(new_program(i % 2 ? "/bin/true" : "/nowhere"), inherited);
+        int rc = psn_spawn(&job->plan, road, &stack, &job->born);
+        *(int *)failures += rc == -ENOENT;
+        if (rc == 0)
+            assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
+        psn_job_free(job);
+    }
+    psn_stack_free(&stack);
+    return NULL;
+}
+
+static void threads_spawn_at_the_same_time(void)
+{
+    pthread_t threads[4];
+    int failures[4] = {0};
+
+    for (int i = 0; i < 4; i++)
+        assert(pthread_create(&threads[i], NULL, spawn_many, &failures[i]) == 0);
+    for (int i = 0; i < 4; i++)
+        assert(pthread_join(threads[i], NULL) == 0);
+
+    for (int i = 0; i < 4; i++)
+        assert(failures[i] == 15);
+}
+
+int main(void)
+{
+    CHECK(this_machine_shares_memory);
+    CHECK(a_refused_flag_means_the_other_road);
+    for (road = PSN_ROAD_SHARED; road <= PSN_ROAD_COPIED; road++) {
+        CHECK(a_child_has_a_pid_and_a_pidfd);
+        CHECK(a_child_that_failed_is_gone);
+        CHECK(a_failure_is_told_where_sigchld_is_ignored);
+        CHECK(one_stack_serves_many_children);
+        CHECK(a_job_may_be_spawned_again);
+        CHECK(an_abandoned_child_does_not_run);
+        CHECK(a_clone_that_fails_is_reported);
+        CHECK(the_lack_of_descriptors_is_reported);
+        CHECK(any_lack_of_descriptors_leaves_nothing_behind);
+        CHECK(the_callers_mask_is_as_before);
+        CHECK(the_report_arrives_where_0_to_2_are_closed);
+        CHECK(no_handler_is_left_when_the_mask_is_opened);
+        CHECK(a_child_that_hangs_in_exec_can_be_ended_through_its_pidfd);
+        CHECK(threads_spawn_at_the_same_time);
+    }
+    return 0;
+}

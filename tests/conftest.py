@@ -1,0 +1,196 @@
+"""Runs drop-in tests on asyncio and on procession; finds what a test leaves behind."""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import os
+import signal
+import sys
+import time
+import warnings
+
+import pytest
+from children import TIMEOUT
+from expected import difference_of
+
+REAPING_GRACE = 5.0
+EXPECTED_HANG = 0.7
+HAS_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(params=["asyncio", "procession"])
+def implementation(request):
+    """Name the package under test."""
+    return request.param
+
+
+@pytest.fixture
+def impl(implementation):
+    """Return asyncio.subprocess or procession.subprocess."""
+    return importlib.import_module(f"{implementation}.subprocess")
+
+
+@pytest.fixture
+def streams(implementation):
+    """Return asyncio or procession, for StreamReader and StreamWriter."""
+    return importlib.import_module(implementation)
+
+
+@pytest.fixture
+def patience(request):
+    """Return how long to wait for what a test is about, in seconds."""
+    return EXPECTED_HANG if request.node.get_closest_marker("xfail") else TIMEOUT
+
+
+@pytest.fixture
+def pipe():
+    """Return the two ends of a pipe; the test may close them."""
+    ends = os.pipe()
+    names = [os.readlink(f"/proc/self/fd/{fd}") for fd in ends]
+    yield ends
+    for end, name in zip(ends, names, strict=True):
+        if (end, name) in open_descriptors():
+            os.close(end)
+
+
+def implementation_of(item):
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("implementation") if callspec else None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        implementation = implementation_of(item)
+        if implementation is None:
+            continue
+        file = item.path.stem
+        names = (f"{file}::{item.originalname}", f"{file}::{item.name}")
+        reason = difference_of(implementation, names)
+        if reason is not None:
+            item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+
+
+def pytest_collection_finish():
+    # What lives on is set aside, so that the guard's collections are quick.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.stash[HAS_PASSED] = report.passed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def leak_guard(request):
+    """Fail a test that leaves a descriptor, a child, an object or a complaint.
+
+    asyncio leaks by itself, and the exception of a failed test keeps its objects alive:
+    after these what is left is only cleared away.
+    """
+    clear_after_earlier_tests()
+    complaints = []
+    report = asyncio.BaseEventLoop.call_exception_handler
+
+    def note_context(loop, context):
+        complaints.append(f"loop's exception handler: {context}")
+        report(loop, context)
+
+    def note_unraisable(unraisable):
+        complaints.append(f"unraisable: {unraisable.exc_value!r}")
+
+    descriptors = open_descriptors()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.BaseEventLoop, "call_exception_handler", note_context)
+        patch.setattr(sys, "unraisablehook", note_unraisable)
+        yield
+        collect_garbage()
+        strict = implementation_of(request.node) != "asyncio"
+        if not strict or not request.node.stash.get(HAS_PASSED, False):
+            kill_children()
+            return
+        left = wait_for_children()
+        kill_children()
+
+    complaints += [f"child left: {child}" for child in left]
+    complaints += [
+        f"descriptor left: {descriptor}" for descriptor in sorted(open_descriptors() - descriptors)
+    ]
+    complaints += [f"live objects: {count}" for count in live_objects()]
+    if complaints:
+        pytest.fail("\n".join(complaints), pytrace=False)
+
+
+def clear_after_earlier_tests():
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", lambda unraisable: None)
+        gc.collect()
+
+
+def collect_garbage():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gc.collect()
+
+
+def open_descriptors():
+    """Return the open descriptors, each with what it stands for."""
+    descriptors = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            descriptors.add((int(fd), os.readlink(f"/proc/self/fd/{fd}")))
+    return descriptors
+
+
+def children_left():
+    """Return (pid, name, state) of each child, dead or alive."""
+    children = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{pid}/stat") as stat:
+                head, _, tail = stat.read().rpartition(")")
+            state, parent = tail.split()[:2]
+            if int(parent) == os.getpid():
+                children.append((int(pid), head.partition("(")[2], state))
+    return children
+
+
+def has_children():
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def wait_for_children():
+    """Give a reaper in another thread a moment; return the children left."""
+    deadline = time.monotonic() + REAPING_GRACE
+    while has_children():
+        if time.monotonic() > deadline:
+            return children_left()
+        time.sleep(0.001)
+    return []
+
+
+def kill_children():
+    while has_children():
+        for pid, _, _ in children_left():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def live_objects():
+    engine = sys.modules.get("procession._engine")
+    if engine is None:
+        return []
+    return [(name, count) for name, count in engine.live_objects().items() if count]

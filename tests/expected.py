@@ -1,0 +1,108 @@
+"""Where asyncio and procession are meant to differ, and why.
+
+Each entry becomes a strict xfail of the implementation named: a difference that
+vanishes fails the run.
+A pattern is matched against "file::test" and against "file::test[parameters]".
+"""
+
+import fnmatch
+import sys
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    tests: str
+    implementation: str
+    when: bool
+    reason: str
+
+
+def asyncio_differs(tests: str, reason: str, when: bool = True) -> Difference:
+    return Difference(tests, "asyncio", when, reason)
+
+
+def before(major: int, minor: int) -> bool:
+    return sys.version_info < (major, minor)
+
+
+def procession_differs(tests: str, reason: str, when: bool = True) -> Difference:
+    return Difference(tests, "procession", when, reason)
+
+
+DIFFERENCES = (
+    procession_differs(
+        "test_create::test_stdout_constant_elsewhere_*procession-stdout*",
+        "on every version procession raises the ValueError that newer Popens raise",
+        before(3, 13),
+    ),
+    asyncio_differs(
+        "test_create::test_the_loop_argument_*",
+        "asyncio dropped the documented argument loop in 3.10",
+    ),
+    asyncio_differs(
+        "test_create::test_a_limit_of_zero_is_refused",
+        "asyncio fails in a callback and returns a process without streams",
+    ),
+    asyncio_differs(
+        "test_process::test_wait_returns_while_a_grandchild_holds_stdout",
+        "asyncio's wait() also waits for the end of every pipe",
+        not before(3, 11) and before(3, 15),
+    ),
+    asyncio_differs(
+        "test_process::test_wait_returns_after_kill_with_a_full_unread_pipe",
+        "a paused pipe never reports its end, and asyncio's wait() waits for it",
+        not before(3, 11) and before(3, 15),
+    ),
+    asyncio_differs(
+        "test_process::test_signalling_a_child_that_is_ending_never_spoils_its_status",
+        "asyncio's send_signal() polls, and so takes the status from its own watcher",
+        before(3, 13),
+    ),
+    asyncio_differs(
+        "test_process::test_a_pid_stays_taken_while_returncode_is_none",
+        "asyncio reaps a child one turn of the loop before it publishes the status",
+        before(3, 15),
+    ),
+    asyncio_differs(
+        "test_process::test_a_child_that_outlives_its_loop_is_killed_and_reaped",
+        "asyncio's transports reach for the closed loop and leave the child running",
+        before(3, 14),
+    ),
+    asyncio_differs(
+        "test_communicate::test_communicate_none_closes_stdin",
+        "asyncio closes stdin only after some input",
+        before(3, 12),
+    ),
+    asyncio_differs(
+        "test_communicate::test_text_is_refused_and_the_process_stays_usable",
+        "asyncio raises AssertionError and leaves its readers waiting",
+    ),
+    asyncio_differs(
+        "test_communicate::test_a_cancelled_communicate_can_be_continued*",
+        "asyncio drops what a cancelled communicate() has read",
+        before(3, 15),
+    ),
+    asyncio_differs(
+        "test_communicate::test_half_sent_input_is_neither_lost_nor_sent_again",
+        "asyncio drops what a cancelled communicate() has read",
+        before(3, 15),
+    ),
+    asyncio_differs(
+        "test_reader::test_readuntil_takes_*separators*",
+        "asyncio accepts a tuple of separators from 3.13 on",
+        before(3, 13),
+    ),
+    asyncio_differs(
+        "test_writer::test_text_is_refused_with_type_error",
+        "asyncio checks the type of what is written by an assertion",
+    ),
+)
+
+
+def difference_of(implementation: str, names: tuple[str, ...]) -> str | None:
+    """Return the reason why a test is expected to fail, None if it must pass."""
+    for entry in DIFFERENCES:
+        named = any(fnmatch.fnmatchcase(name, entry.tests) for name in names)
+        if named and entry.when and entry.implementation == implementation:
+            return entry.reason
+    return None

@@ -1,0 +1,113 @@
+"""Builds the C core with sanitizers and runs its C tests."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CORE = ROOT / "csrc"
+PROGRAMS = sorted((ROOT / "tests/c").glob("test_*.c"))
+PATIENCE = 60
+
+CC = os.environ.get("CC", "cc")
+STRICT = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Wstrict-prototypes",
+    "-Wshadow",
+    "-Werror",
+    f"-I{CORE}",
+]
+CHECKED = [*STRICT, "-UNDEBUG", "-O1", "-g", "-fsanitize=address,undefined"]
+RACING = [*STRICT, "-UNDEBUG", "-O1", "-g"]
+
+# ThreadSanitizer's view of a thread is shared with a child that runs on its memory: the
+# code that runs there is not instrumented, and clone(2) is called past the sanitizer.
+CHILDS = {"psn_child.c", "psn_spawn.c"}
+PAST_THE_SANITIZER = "-Dclone=__clone"
+
+# Options for a sanitized interpreter, such as no search for leaks, are not for these.
+ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "", "UBSAN_OPTIONS": "halt_on_error=1"}
+
+pytestmark = pytest.mark.skipif(shutil.which(CC) is None, reason="no C compiler")
+
+
+def call(*command, **options):
+    """Run a command; fail with what it said if it fails."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=PATIENCE,
+        **options,
+    )
+    if done.returncode:
+        pytest.fail(
+            f"{pathlib.Path(command[0]).name}: {done.returncode}\n{done.stdout}",
+            pytrace=False,
+        )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory):
+    """Return an archive of the sanitized core: a program takes what it needs of it."""
+    directory = tmp_path_factory.mktemp("core")
+    sources = sorted(CORE.glob("psn_*.c"))
+    call(CC, *CHECKED, "-c", *sources, cwd=directory)
+    archive = directory / "core.a"
+    call("ar", "rcs", archive, *sorted(directory.glob("*.o")))
+    return archive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem[5:])
+def test_program(source, core, tmp_path):
+    program = tmp_path / source.stem
+
+    call(CC, *CHECKED, source, core, "-pthread", "-o", program)
+
+    call(program, cwd=tmp_path, env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_spawner_has_no_data_race(tmp_path):
+    # The sanitizer of some compilers dies of the address layout of newer kernels.
+    fixed_layout = ["setarch", "-R"] if shutil.which("setarch") else []
+    empty = tmp_path / "empty.c"
+    empty.write_text("int main(void) { return 0; }\n")
+    build = [CC, "-fsanitize=thread", empty, "-o", tmp_path / "empty"]
+    run = [*fixed_layout, tmp_path / "empty"]
+    for command in build, run:
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("no working ThreadSanitizer")
+    program = tmp_path / "test_spawner"
+    own = [path for path in sorted(CORE.glob("psn_*.c")) if path.name in CHILDS]
+    rest = [path for path in sorted(CORE.glob("psn_*.c")) if path.name not in CHILDS]
+
+    call(CC, *RACING, PAST_THE_SANITIZER, "-c", *own, cwd=tmp_path)
+    call(
+        CC,
+        *RACING,
+        "-fsanitize=thread",
+        ROOT / "tests/c/test_spawner.c",
+        *rest,
+        *sorted(tmp_path.glob("*.o")),
+        "-pthread",
+        "-o",
+        program,
+    )
+
+    call(*fixed_layout, program, cwd=tmp_path, stdin=subprocess.DEVNULL)
+
+
+def test_every_file_of_the_core_has_its_program():
+    stems = {path.stem.replace("psn_", "test_") for path in CORE.glob("psn_*.c")}
+
+    assert stems == {path.stem for path in PROGRAMS}
