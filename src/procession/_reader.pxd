@@ -21,6 +21,7 @@ cdef class Reader(Source):
     cdef bint hung_up           # nobody writes any more: what is in the pipe is the rest
     cdef bint gathering         # whoever waits wants everything
     cdef bint deferred          # has a turn to come
+    cdef int full_reads         # that got all they asked for, since the start
     cdef int budget             # system calls before the loop gets a turn
     cdef object spare           # a LineAwait to use again, or None
 
@@ -32,6 +33,7 @@ cdef class Reader(Source):
     cdef Py_ssize_t _held(self)
     cdef int _fill(self) except -1
     cdef int _after_read(self, ssize_t n, ssize_t wanted) except -1
+    cdef void _count_full(self) noexcept
     cdef int _end(self, exc) except -1
     cdef int _wake(self) except -1
     cdef int _check_waiter(self, name) except -1
@@ -39,6 +41,7 @@ cdef class Reader(Source):
     cdef int _check_error(self) except -1
     cdef bytes _take(self, Py_ssize_t n)
     cdef int _drop(self, Py_ssize_t n) except -1
+    cdef object _line(self, Py_ssize_t offset)
     cdef bytes _read_direct(self, Py_ssize_t n)
     cdef Py_ssize_t _scan(self, list separators, Py_ssize_t offset, Py_ssize_t *start)
     cdef int _gather(self) except -1
