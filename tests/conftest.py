@@ -7,10 +7,12 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 
 import pytest
+
 from children import TIMEOUT
 from expected import difference_of
 
@@ -104,6 +106,7 @@ def leak_guard(request):
         complaints.append(f"unraisable: {unraisable.exc_value!r}")
 
     descriptors = open_descriptors()
+    objects = live_objects()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.BaseEventLoop, "call_exception_handler", note_context)
         patch.setattr(sys, "unraisablehook", note_unraisable)
@@ -120,7 +123,11 @@ def leak_guard(request):
     complaints += [
         f"descriptor left: {descriptor}" for descriptor in sorted(open_descriptors() - descriptors)
     ]
-    complaints += [f"live objects: {count}" for count in live_objects()]
+    complaints += [
+        f"live objects: {count} x {name}"
+        for name, count in live_objects().items()
+        if count > objects.get(name, 0)
+    ]
     if complaints:
         pytest.fail("\n".join(complaints), pytrace=False)
 
@@ -187,10 +194,12 @@ def kill_children():
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+    # Up to 3.11 asyncio has a thread per child, which keeps the transport alive.
+    for thread in threading.enumerate():
+        if "waitpid" in thread.name:
+            thread.join(REAPING_GRACE)
 
 
 def live_objects():
     engine = sys.modules.get("procession._engine")
-    if engine is None:
-        return []
-    return [(name, count) for name, count in engine.live_objects().items() if count]
+    return engine.live_objects() if engine else {}

@@ -25,16 +25,7 @@ def before(major: int, minor: int) -> bool:
     return sys.version_info < (major, minor)
 
 
-def procession_differs(tests: str, reason: str, when: bool = True) -> Difference:
-    return Difference(tests, "procession", when, reason)
-
-
 DIFFERENCES = (
-    procession_differs(
-        "test_create::test_stdout_constant_elsewhere_*procession-stdout*",
-        "on every version procession raises the ValueError that newer Popens raise",
-        before(3, 13),
-    ),
     asyncio_differs(
         "test_create::test_the_loop_argument_*",
         "asyncio dropped the documented argument loop in 3.10",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+
 from children import (
     ENV,
     SLEEP,

@@ -7,8 +7,9 @@ and nothing of procession runs in them. So are the cases of LEFT_OUT.
 import unittest
 import warnings
 
-import procession
 import pytest
+
+import procession
 from cpython_expected import difference_of, is_left_out
 
 suite = pytest.importorskip(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from children import CAT, TRUE, end, output_of, script, sh
 
 STREAMS = ("stdin", "stdout", "stderr")

@@ -1,5 +1,6 @@
 """What a child that cannot be started raises: exactly what subprocess.Popen raises."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+
 from children import CAT, ENV, TRUE, output_of, script
 
 UNPRIVILEGED = os.geteuid() != 0
@@ -19,12 +21,28 @@ def described(error):
     return type(error), str(error), *(getattr(error, name, None) for name in names)
 
 
+@pytest.fixture(autouse=True)
+def one_road(monkeypatch):
+    """Keep Popen off posix_spawn, whose errors differ a little by version."""
+    monkeypatch.setattr(subprocess, "_USE_POSIX_SPAWN", False)
+
+
+def descriptors():
+    names = os.listdir("/proc/self/fd")
+    return {int(name) for name in names if os.path.lexists(f"/proc/self/fd/{name}")}
+
+
 def popens_answer(argv, shell=False, **options):
     """Return what Popen raises, or the exit status."""
     command = argv[0] if shell else argv
+    before = descriptors()
     try:
         process = subprocess.Popen(command, shell=shell, bufsize=0, **options)
     except Exception as error:
+        # Popen forgets its pipes where an option is refused after they were made.
+        for fd in descriptors() - before:
+            with contextlib.suppress(OSError):
+                os.close(fd)
         return described(error)
     with process:
         process.communicate()

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 
 import pytest
+
 from children import sh
 
 CALLS = ("create_subprocess_exec", "create_subprocess_shell")

@@ -4,12 +4,16 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
+import sys
 import warnings
 
 import pytest
+
 from children import (
     CAT,
     SLEEP,
+    TIMEOUT,
     TRUE,
     bytes_written,
     end,
@@ -305,6 +309,30 @@ def test_a_child_that_outlives_its_loop_is_killed_and_reaped(impl):
 
     assert ResourceWarning in {warning.category for warning in caught}
     asyncio.run(until(lambda: is_gone(pid), timeout=2))
+
+
+KEEP_TO_THE_END = """
+import asyncio
+from {module}.subprocess import PIPE, create_subprocess_exec
+
+
+async def main():
+    process = await create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    await process.communicate(b"x")
+    return process
+
+
+process = asyncio.run(main())
+"""
+
+
+def test_a_process_kept_to_the_end_of_the_interpreter_is_silent(implementation):
+    program = KEEP_TO_THE_END.format(module=implementation)
+    argv = [sys.executable, "-X", "dev", "-W", "error", "-c", program]
+
+    done = subprocess.run(argv, capture_output=True, timeout=TIMEOUT)
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_loops_in_turn_leave_nothing(impl):

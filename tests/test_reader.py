@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from children import (
     bytes_written,
     end,

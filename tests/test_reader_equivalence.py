@@ -5,9 +5,10 @@ import io
 import sys
 
 import pytest
-from children import start_cat, turns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from children import start_cat, turns
 
 TUPLES = sys.version_info >= (3, 13)
 SETTINGS = settings(

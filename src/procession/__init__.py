@@ -40,7 +40,14 @@ __all__ = [
     "uninstall",
 ]
 
-for _public in (Process, StreamReader, StreamWriter, create_subprocess_exec,
-                create_subprocess_shell, install, uninstall):
+for _public in (
+    Process,
+    StreamReader,
+    StreamWriter,
+    create_subprocess_exec,
+    create_subprocess_shell,
+    install,
+    uninstall,
+):
     _public.__module__ = "procession"
 del _public

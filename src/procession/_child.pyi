@@ -1,5 +1,7 @@
 from asyncio import AbstractEventLoop, Future
 
+from typing_extensions import Self, disjoint_base
+
 from procession._reader import Reader
 from procession._spawn import Newborn
 from procession._writer import Writer
@@ -7,8 +9,9 @@ from procession.command import Command
 
 _Streams = tuple[Writer | None, Reader | None, Reader | None]
 
+@disjoint_base
 class Child(Newborn):
-    def __init__(self, loop: AbstractEventLoop, command: Command, streams: _Streams) -> None: ...
+    def __new__(cls, loop: AbstractEventLoop, command: Command, streams: _Streams) -> Self: ...
     @property
     def pid(self) -> int: ...
     @property

@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t
 from posix.wait cimport WEXITSTATUS, WIFSIGNALED, WTERMSIG
 
 from procession._engine cimport Engine, count, engine_of
-from procession._errors cimport check
+from procession._errors cimport as_int, check
 from procession._psn cimport (
     PSN_EXIT_UNKNOWN,
     PSN_POLL_READ,
@@ -176,7 +176,7 @@ cdef class Child(Newborn):
 
     # Life
 
-    def send_signal(self, int sig):
+    def send_signal(self, sig):
         """Send a signal through the pidfd, which cannot mean another process.
 
         Raises:
@@ -185,7 +185,7 @@ cdef class Child(Newborn):
         """
         if self.returncode is not None or self.fd < 0:
             raise ProcessLookupError
-        cdef int rc = psn_reap_signal(self.fd, sig)
+        cdef int rc = psn_reap_signal(self.fd, as_int(sig))
         if rc != -ESRCH:
             check(rc)
 

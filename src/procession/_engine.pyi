@@ -1,11 +1,13 @@
 from asyncio import AbstractEventLoop
-from typing import final
 
+from typing_extensions import Self, disjoint_base
+
+@disjoint_base
 class Source: ...
 
-@final
+@disjoint_base
 class Engine:
-    def __init__(self, loop: AbstractEventLoop) -> None: ...
+    def __new__(cls, loop: AbstractEventLoop) -> Self: ...
     @property
     def loop(self) -> AbstractEventLoop: ...
     def turn(self) -> None: ...

@@ -15,6 +15,7 @@ cdef class Reader(Source):
     cdef object waiter          # the future of the one who waits for data, or None
     cdef object transport       # of somebody else, who feeds this reader, or None
     cdef bint paused            # that transport is
+    cdef bint piped             # reads from a child, or has done so
     cdef bint stopped           # the pipe is, by its transport's pause_reading()
     cdef bint eof
     cdef bint more              # the pipe may hold more than was read

@@ -2,10 +2,11 @@ from asyncio import AbstractEventLoop, BaseTransport, Future
 from collections.abc import Awaitable
 from typing import Any
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, Self, disjoint_base
 
 from procession._engine import Source
 
+@disjoint_base
 class Reader(Source):
     def __init__(self, limit: int, loop: AbstractEventLoop) -> None: ...
     def __aiter__(self) -> Self: ...

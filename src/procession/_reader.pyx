@@ -103,6 +103,7 @@ cdef class Reader(Source):
         self.loop = loop
 
     cdef int connect(self, Engine engine, int fd) except -1:
+        self.piped = True
         engine.watch(self, fd, PSN_POLL_READ)
         return 0
 
@@ -223,6 +224,12 @@ cdef class Reader(Source):
         if not stopped:
             self.more = True
             self._schedule()
+
+    def _is_piped(self):
+        return self.piped
+
+    def _fed_by(self):
+        return self.transport
 
     def _stopped(self):
         return self.stopped
@@ -579,7 +586,3 @@ cdef class Reader(Source):
     @property
     def _paused(self):
         return self.paused
-
-    @property
-    def _transport(self):
-        return self.transport

@@ -3,21 +3,19 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strdup, strlen
 from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl, open
 from posix.signal cimport kill
 from posix.types cimport gid_t, pid_t
-from posix.unistd cimport getpid
 
 from procession._engine cimport Engine, Source
-from procession._errors cimport check, error_of
+from procession._errors cimport as_int, check, error_of
 from procession._psn cimport (
     PSN_POLL_READ,
     PSN_STEP_CHDIR,
     PSN_STEP_EXEC,
-    PSN_STEP_NONE,
     PSN_STEP_PREEXEC,
     psn_argv,
     psn_argv_extend,
@@ -83,6 +81,9 @@ cdef enum:
     MOST_WORKERS = 8
     # The kernel's NGROUPS_MAX.
     MOST_GROUPS = 65536
+
+cdef object LARGEST_ID = 2 ** 32 - 1
+cdef object LARGEST_LONG = 2 ** 63 - 1
 
 # A psn_road once it was tried out, which is done before the first spawn.
 cdef int _road = -1
@@ -263,6 +264,17 @@ cdef int pack_paths(psn_job *job, bytes program, env) except -1:
     return 0
 
 
+cdef int64_t as_id(value, str name) except? -1:
+    """Return a user or group id, -1 for None. The words are the interpreter's."""
+    if value is None:
+        return -1
+    if value > LARGEST_LONG:
+        raise OverflowError(f"{name} is greater than maximum")
+    if value > LARGEST_ID:
+        raise OverflowError(f"{name} is less than minimum")
+    return value
+
+
 cdef int pack_options(psn_job *job, command) except -1:
     cdef bytes cwd
     cdef Py_ssize_t i, n
@@ -273,12 +285,12 @@ cdef int pack_options(psn_job *job, command) except -1:
         job.cwd = strdup(PyBytes_AS_STRING(cwd))
         if job.cwd == NULL:
             raise MemoryError
-    job.plan.umask = command.umask
+    job.plan.umask = as_int(command.umask)
     job.plan.restore_signals = bool(command.restore_signals)
     job.plan.new_session = bool(command.start_new_session)
-    job.plan.process_group = <int>command.process_group
-    job.plan.uid = -1 if command.uid is None else command.uid
-    job.plan.gid = -1 if command.gid is None else command.gid
+    job.plan.process_group = as_int(command.process_group)
+    job.plan.uid = as_id(command.uid, "uid")
+    job.plan.gid = as_id(command.gid, "gid")
     if command.gids is not None:
         n = len(command.gids)
         if n > MOST_GROUPS:
@@ -287,13 +299,16 @@ cdef int pack_options(psn_job *job, command) except -1:
         if job.groups == NULL:
             raise MemoryError
         for i in range(n):
-            job.groups[i] = command.gids[i]
+            try:
+                job.groups[i] = as_id(command.gids[i], "gid")
+            except OverflowError:
+                raise ValueError("invalid group id") from None
         job.plan.n_groups = n
         job.plan.set_groups = True
     return 0
 
 
-cdef int open_pipe(Newborn newborn, int i, int pipesize) except -1:
+cdef int open_pipe(Newborn newborn, int i, pipesize) except -1:
     cdef int ends[2]
     cdef int child = 0 if i == 0 else 1
     if pipe2(ends, O_CLOEXEC) < 0:
@@ -302,7 +317,7 @@ cdef int open_pipe(Newborn newborn, int i, int pipesize) except -1:
     newborn.ends[i] = ends[1 - child]
     # Ours only: the child's end is another open file description and stays blocking.
     fcntl(newborn.ends[i], F_SETFL, O_NONBLOCK)
-    if pipesize > 0 and fcntl(ends[1], F_SETPIPE_SZ, pipesize) < 0:
+    if pipesize > 0 and fcntl(ends[1], F_SETPIPE_SZ, <int>(pipesize & 0xffffffff)) < 0:
         raise error_of(-errno)
     return 0
 
@@ -332,11 +347,11 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
                 raise error_of(-errno)
         elif i == 2 and wish == STDOUT:
             if job.ends[1] < 0:
-                job.ends[2] = own(sys.__stdout__.fileno())
+                job.ends[2] = own(as_int(sys.__stdout__.fileno()))
         elif isinstance(wish, int):
-            job.ends[i] = own(wish)
+            job.ends[i] = own(as_int(wish))
         else:
-            job.ends[i] = own(wish.fileno())
+            job.ends[i] = own(as_int(wish.fileno()))
         source[i] = job.ends[i]
     if command.stderr is not None and source[2] < 0:
         source[2] = source[1]

@@ -1,8 +1,11 @@
 from asyncio import Future
 from collections.abc import Iterable
 
+from typing_extensions import disjoint_base
+
 from procession._engine import Source
 
+@disjoint_base
 class Writer(Source):
     def write(self, data: bytes | bytearray | memoryview) -> None: ...
     def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None: ...

@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from subprocess import STDOUT
-from typing import IO, Any, Union
+from typing import IO, Any
 
-StrOrBytesPath = Union[str, bytes, "PathLike[str]", "PathLike[bytes]"]
-Stream = Union[None, int, IO[Any]]
-Environment = Union[Mapping[str, StrOrBytesPath], Mapping[bytes, StrOrBytesPath]]
+StrOrBytesPath = str | bytes | PathLike[str] | PathLike[bytes]
+Stream = int | IO[Any] | None
+Environment = Mapping[str, StrOrBytesPath] | Mapping[bytes, StrOrBytesPath]
 
 UNIX_SHELL = "/bin/sh"
 
@@ -77,8 +77,6 @@ class Command:
             raise ValueError("startupinfo is only supported on Windows platforms")
         if creationflags != 0:
             raise ValueError("creationflags is only supported on Windows platforms")
-        if preexec_fn is not None and not callable(preexec_fn):
-            raise TypeError("preexec_fn must be callable")
         self.gid = None if group is None else group_id(group)
         self.gids = None if extra_groups is None else group_ids(extra_groups)
         self.uid = None if user is None else user_id(user)
@@ -119,9 +117,7 @@ def group_ids(groups: Iterable[str | int]) -> list[int]:
     gids = []
     for group in groups:
         if not isinstance(group, (str, int)):
-            raise TypeError(
-                f"Items in extra_groups must be a string or integer, not {type(group)}"
-            )
+            raise TypeError(f"Items in extra_groups must be a string or integer, not {type(group)}")
         gids.append(group_id(group))
     return gids
 

@@ -7,8 +7,11 @@ from typing import Any
 
 from procession._reader import Reader
 from procession._writer import Writer
+from procession.transport import ReadPipe, WritePipe, transport_of
 
 DEFAULT_LIMIT = 2**16
+
+Bytes = bytes | bytearray | memoryview
 
 
 class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
@@ -17,6 +20,8 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
     Cancelled while it waits, no method loses anything: the next call goes on with all
     that was read.
     """
+
+    _transport_ref: Any = None
 
     def __init__(
         self, limit: int = DEFAULT_LIMIT, loop: asyncio.AbstractEventLoop | None = None
@@ -40,6 +45,10 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
         if self._paused:
             info.append("paused")
         return "<{}>".format(" ".join(info))
+
+    @property
+    def _transport(self) -> Any:
+        return transport_of(self, ReadPipe) if self._is_piped() else self._fed_by()
 
     async def _wait_for_data(self, func_name: str, gathering: bool = False) -> None:
         waiter = self._begin_wait(func_name, gathering)
@@ -78,7 +87,9 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
             await self._wait_for_data("readexactly")
         return data
 
-    async def readuntil(self, separator: bytes | tuple[bytes, ...] = b"\n") -> bytes:
+    async def readuntil(  # type: ignore[override]
+        self, separator: Bytes | tuple[Bytes, ...] = b"\n"
+    ) -> bytes:
         """Read up to and with a separator, the earliest that ends if there are several.
 
         Raises:
@@ -87,19 +98,19 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
                 stays in the buffer and can be read.
             RuntimeError: another task waits for data of this stream.
         """
-        separators = sorted(separator, key=len) if isinstance(separator, tuple) else [separator]
-        if not separators:
+        given = sorted(separator, key=len) if isinstance(separator, tuple) else [separator]
+        if not given:
             raise ValueError("Separator should contain at least one element")
-        if len(separators[0]) == 0:
+        if len(given[0]) == 0:
             raise ValueError("Separator should be at least one-byte string")
         if self._exception is not None:
             raise self._exception
-        separators = [bytes(item) for item in separators]
+        separators = [bytes(item) for item in given]
         found = self._try_until(separators, 0)
-        while type(found) is int:
+        while isinstance(found, int):
             await self._wait_for_data("readuntil")
             found = self._try_until(separators, found)
-        return found  # type: ignore[no-any-return]
+        return found
 
     async def readline(self) -> bytes:
         r"""Read up to and with b"\n"; what is left at the end of the stream, then b"".
@@ -110,10 +121,10 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
             RuntimeError: another task waits for data of this stream.
         """
         line = self._try_line(0)
-        while type(line) is int:
+        while isinstance(line, int):
             await self._wait_for_data("readuntil")
             line = self._try_line(line)
-        return line  # type: ignore[no-any-return]
+        return line
 
     async def _next_line(self) -> bytes:
         line = await self.readline()
@@ -122,13 +133,16 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
         return line
 
 
-class StreamWriter(Writer, asyncio.StreamWriter):  # type: ignore[misc]
+class StreamWriter(Writer, asyncio.StreamWriter):
     """Where a child reads from. As asyncio.StreamWriter, call by call."""
+
+    _transport_ref: Any = None
 
     def __init__(self) -> None:
         """Unconnected: create_subprocess_exec() and its kin connect it to a child."""
 
-    def __del__(self) -> None:
+    # asyncio's takes an argument from Python 3.13 on.
+    def __del__(self) -> None:  # type: ignore[override, unused-ignore]
         """Let go in silence: the pipe is closed with the object."""
 
     def __repr__(self) -> str:
@@ -137,9 +151,7 @@ class StreamWriter(Writer, asyncio.StreamWriter):  # type: ignore[misc]
     @property
     def transport(self) -> Any:
         """The pipe as an asyncio.WriteTransport."""
-        from procession.transport import WritePipe
-
-        return WritePipe(self)
+        return transport_of(self, WritePipe)
 
     @property
     def _transport(self) -> Any:

@@ -8,8 +8,9 @@ from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
 from procession import _child
-from procession.command import UNIX_SHELL, Command, StrOrBytesPath, Stream, refuse_text_mode
+from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
 from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
+from procession.transport import ProcessTransport, transport_of
 
 __all__ = [
     "DEVNULL",
@@ -33,6 +34,7 @@ class Process(asyncio.subprocess.Process):
     stdin: StreamWriter | None
     stdout: StreamReader | None
     stderr: StreamReader | None
+    _transport_ref: Any = None
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Process(asyncio.subprocess.Process):
         self.stdin, self.stdout, self.stderr = streams
 
     @property
-    def returncode(self) -> int | None:  # type: ignore[override]
+    def returncode(self) -> int | None:
         """The exit status; -N if signal N ended the child; None while it runs.
 
         Set as soon as the event loop has learnt of the exit, whether or not somebody
@@ -58,9 +60,7 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def _transport(self) -> Any:
-        from procession.transport import ProcessTransport
-
-        return ProcessTransport(self)
+        return transport_of(self, ProcessTransport)
 
     async def wait(self) -> int:
         """Wait for the exit and return the returncode.
@@ -96,7 +96,8 @@ class Process(asyncio.subprocess.Process):
         """Send SIGKILL. Raises as send_signal()."""
         self._child.send_signal(9)
 
-    async def communicate(self, input: Any = None) -> tuple[bytes | None, bytes | None]:
+    # The type that programs which use asyncio are checked with.
+    async def communicate(self, input: Any = None) -> tuple[bytes, bytes]:
         """Write input, close stdin, read stdout and stderr to their ends, wait for the exit.
 
         Returns (stdout, stderr), None for what is not a pipe. A child that does not read
@@ -119,15 +120,14 @@ class Process(asyncio.subprocess.Process):
                 if waiter is not None:
                     await waiter
         except BaseException:
-            for reader, waiter in zip(readers, waiters):
+            for reader, waiter in zip(readers, waiters, strict=False):
                 if waiter is not None:
                     reader._wait_failed(waiter)
             raise
         await self.wait()
-        return (
-            None if self.stdout is None else await self.stdout.read(),
-            None if self.stderr is None else await self.stderr.read(),
-        )
+        output = None if self.stdout is None else await self.stdout.read()
+        errors = None if self.stderr is None else await self.stderr.read()
+        return output, errors  # type: ignore[return-value]
 
     def _feed(self, input: Any) -> None:
         """Write input and close stdin behind it; the engine does the rest."""

@@ -7,6 +7,8 @@ asyncio's transports have.
 from __future__ import annotations
 
 import asyncio
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +38,19 @@ class PipeEnd:
         if self.closed:
             raise ValueError("I/O operation on closed file")
         return int(self._stream._pipe_fileno())
+
+
+def transport_of(owner: Any, make: Callable[[Any], Any]) -> Any:
+    """Return the transport of a process or stream: the same one while somebody holds it.
+
+    The transport holds its owner, so the owner holds it weakly: dropping a Process closes
+    its pipes without the garbage collector.
+    """
+    transport = owner._transport_ref and owner._transport_ref()
+    if transport is None:
+        transport = make(owner)
+        owner._transport_ref = weakref.ref(transport)
+    return transport
 
 
 class ReadPipe(asyncio.ReadTransport):
@@ -161,9 +176,9 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     def get_pipe_transport(self, fd: int) -> Any:
         if fd == 0 and self._process.stdin is not None:
-            return WritePipe(self._process.stdin)
+            return self._process.stdin.transport
         reader = {1: self._process.stdout, 2: self._process.stderr}.get(fd)
-        return None if reader is None else ReadPipe(reader)
+        return None if reader is None else reader._transport
 
     def send_signal(self, signal: int) -> None:
         self._process.send_signal(signal)

@@ -51,6 +51,4 @@ def test_ctrl_c_leaves_no_child_and_no_noise():
 def errors_named_in(complaints):
     """Return the lines of stderr that are no part of a traceback's frames."""
     frames = (" ", "Traceback", "During handling")
-    return {line for line in complaints.splitlines() if not line.startswith(frames)} - {
-        ""
-    }
+    return {line for line in complaints.splitlines() if not line.startswith(frames)} - {""}

@@ -31,9 +31,7 @@ async def turns_during(reading):
 @own_interpreter()
 async def test_other_tasks_turn_while_a_stream_is_read(sp):
     size = 256 * MIB
-    child = await sp.create_subprocess_exec(
-        "head", "-c", str(size), "/dev/zero", stdout=sp.PIPE
-    )
+    child = await sp.create_subprocess_exec("head", "-c", str(size), "/dev/zero", stdout=sp.PIPE)
 
     async def read():
         left = size
@@ -47,9 +45,7 @@ async def test_other_tasks_turn_while_a_stream_is_read(sp):
 @own_interpreter()
 async def test_other_tasks_turn_while_lines_are_read(sp):
     size = 16 * MIB
-    child = await sp.create_subprocess_shell(
-        f"yes {'x' * 99} | head -c {size}", stdout=sp.PIPE
-    )
+    child = await sp.create_subprocess_shell(f"yes {'x' * 99} | head -c {size}", stdout=sp.PIPE)
 
     async def read():
         lines = 0
@@ -64,9 +60,7 @@ async def test_other_tasks_turn_while_lines_are_read(sp):
 @own_interpreter()
 async def test_other_tasks_turn_while_communicate_collects(sp):
     size = 256 * MIB
-    child = await sp.create_subprocess_exec(
-        "head", "-c", str(size), "/dev/zero", stdout=sp.PIPE
-    )
+    child = await sp.create_subprocess_exec("head", "-c", str(size), "/dev/zero", stdout=sp.PIPE)
 
     assert await turns_during(child.communicate()) >= size // (4 * MIB)
 

@@ -112,9 +112,7 @@ async def test_a_low_descriptor_is_passed_on_beside_pipes(sp):
         assert file.fileno() == 0
         file.write(b"hello")
         file.seek(0)
-        child = await sp.create_subprocess_exec(
-            "cat", stdout=sp.PIPE, stderr=sp.PIPE, pass_fds=[0]
-        )
+        child = await sp.create_subprocess_exec("cat", stdout=sp.PIPE, stderr=sp.PIPE, pass_fds=[0])
         result = await child.communicate()
 
     assert result == (b"hello", b"")

@@ -93,9 +93,7 @@ async def run_out_of_processes(sp):
     before = descriptors()
 
     with few_processes():
-        errors = await asyncio.gather(
-            *[spawn() for _ in range(40)], return_exceptions=True
-        )
+        errors = await asyncio.gather(*[spawn() for _ in range(40)], return_exceptions=True)
 
     assert {type(error) for error in errors} == {BlockingIOError}
     assert {error.errno for error in errors} == {errno.EAGAIN}

@@ -134,9 +134,7 @@ def run_session(command, seconds, **streams):
 
     Whatever the command has left in its session is killed.
     """
-    leader = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, **streams
-    )
+    leader = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **streams)
     try:
         return leader.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import importlib
 import inspect
 import sys
@@ -11,6 +12,14 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).parents[1])
 
 from helpers import own_interpreter, patience  # noqa: E402
+
+
+def assert_no_live_objects():
+    engine = sys.modules.get("procession._engine")
+    if engine is not None:
+        gc.collect()
+        live = {name: n for name, n in engine.live_objects().items() if n}
+        assert not live, live
 
 
 def main():
@@ -26,6 +35,7 @@ def main():
             asyncio.run(body(sp))
         else:
             body(sp)
+        assert_no_live_objects()
     except (AssertionError, TimeoutError, asyncio.TimeoutError):
         traceback.print_exc()
         sys.exit(own_interpreter.DOES_NOT_HOLD)

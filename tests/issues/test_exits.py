@@ -29,9 +29,9 @@ async def test_06_wait_ends_at_exit_although_a_grandchild_holds_stdout(sp):
 
 @own_interpreter(fails("wait() also waits for the pipes (gh-119710)"))
 async def test_07_wait_ends_after_kill_although_output_is_unread(sp):
-    child = await sp.create_subprocess_exec("cat", "/dev/zero", stdout=sp.PIPE)
+    child = await sp.create_subprocess_exec("cat", "/dev/zero", stdout=sp.PIPE, limit=1)
     await child.stdout.readexactly(1)
-    await turn(50)
+    await turn(20)
 
     child.kill()
 
@@ -48,9 +48,7 @@ async def test_11_a_pid_is_not_free_while_returncode_is_none(sp):
         await child.wait()
 
 
-@own_interpreter(
-    fixed_in((3, 12), "a thread reaps while the loop is busy (gh-127049)")
-)
+@own_interpreter(fixed_in((3, 12), "a thread reaps while the loop is busy (gh-127049)"))
 async def test_12_a_pid_is_not_free_until_the_loop_has_learnt_of_the_exit(sp):
     go_on, let_go = os.pipe()
     child = await sp.create_subprocess_exec("head", "-n1", stdin=go_on, stdout=sp.DEVNULL)
@@ -96,7 +94,9 @@ async def test_13_the_status_is_right_although_somebody_else_reaps(sp):
 async def test_14_the_status_is_right_although_sigchld_is_ignored(sp):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-    child = await sp.create_subprocess_exec("sh", "-c", "exit 3")
+    go_on, let_go = os.pipe()
+    child = await sp.create_subprocess_shell("read line; exit 3", stdin=go_on)
+    os.write(let_go, b"\n")
 
     assert await asyncio.wait_for(child.wait(), patience.seconds) == TRUE_STATUS
 
@@ -118,9 +118,7 @@ async def test_15_the_number_of_threads_does_not_grow_with_the_children(sp):
 
 @own_interpreter()
 async def test_35_nothing_complains_after_kill_and_wait_without_reading(sp):
-    child = await sp.create_subprocess_exec(
-        "cat", stdin=sp.PIPE, stdout=sp.PIPE, stderr=sp.PIPE
-    )
+    child = await sp.create_subprocess_exec("cat", stdin=sp.PIPE, stdout=sp.PIPE, stderr=sp.PIPE)
 
     child.kill()
     await child.wait()

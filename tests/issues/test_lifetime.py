@@ -12,6 +12,7 @@ from helpers.leash import Leash
 from helpers.leftovers import assert_nothing_left, assert_settles, descriptors, threads
 from helpers.own_interpreter import UNWARNED, fails, not_run, own_interpreter
 
+
 @own_interpreter()
 async def test_23_300_failing_spawns_leave_nothing(sp):
     pipes = {"stdin": sp.PIPE, "stdout": sp.PIPE, "stderr": sp.PIPE}
@@ -98,9 +99,9 @@ def test_57_spawning_works_in_a_forked_child_of_a_user_of_the_library(sp):
 
 @own_interpreter(not_run("asyncio.run() hangs, as in statement 10"))
 def test_58_the_interpreter_ends_cleanly_while_children_run(sp):
-    program = """
+    program = f"""
         import asyncio, sys
-        import {module} as sp
+        import {sp.__name__} as sp
 
         async def main():
             child = await sp.create_subprocess_exec("cat", stdin=sp.PIPE)
@@ -109,7 +110,7 @@ def test_58_the_interpreter_ends_cleanly_while_children_run(sp):
             sys.exit(7)
 
         asyncio.run(main())
-    """.format(module=sp.__name__)
+    """
 
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -136,5 +137,3 @@ def test_59_50_loops_leave_no_thread_descriptor_or_zombie(sp):
     gc.collect()
     assert_nothing_left(before)
     assert threads() <= thread_count
-
-

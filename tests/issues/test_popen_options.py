@@ -22,9 +22,7 @@ async def test_05_only_pass_fds_are_inherited(sp):
     os.set_inheritable(inheritable, True)
     script = "ls -d /proc/self/fd/[3-9] /proc/self/fd/[1-9]?; true"
 
-    names = await output_of(
-        sp, "sh", "-c", script, pass_fds=[passed], stderr=sp.DEVNULL
-    )
+    names = await output_of(sp, "sh", "-c", script, pass_fds=[passed], stderr=sp.DEVNULL)
 
     assert names.split() == [b"/proc/self/fd/%d" % passed]
 
@@ -184,9 +182,7 @@ async def test_65_swapped_and_shared_descriptors_arrive_right(sp):
     os.dup2(w1, 1)
     os.dup2(w2, 2)
     try:
-        swapped = await sp.create_subprocess_shell(
-            "echo out; echo err >&2", stdout=2, stderr=1
-        )
+        swapped = await sp.create_subprocess_shell("echo out; echo err >&2", stdout=2, stderr=1)
         await swapped.wait()
         shared = await sp.create_subprocess_shell(
             "echo out; echo err >&2", stdout=2, stderr=sp.STDOUT

@@ -11,15 +11,15 @@ import threading
 import time
 
 from helpers import patience
-from helpers.leftovers import assert_settles, descriptors
 from helpers.lease import LeasedProgram, leases_work
+from helpers.leftovers import assert_settles, descriptors
 from helpers.limits import (
     all_descriptors,
     assert_out_of_descriptors_is_clean,
     become_unprivileged,
     few_processes,
 )
-from helpers.own_interpreter import HOLDS, fails, not_run, own_interpreter, skip
+from helpers.own_interpreter import HOLDS, fails, fixed_in, not_run, own_interpreter, skip
 from helpers.turns import Turns, turn
 
 MIB = 1 << 20
@@ -57,9 +57,7 @@ async def test_02_the_loop_turns_while_a_slow_preexec_fn_runs(sp):
                 time.sleep(0.01)
         os.write(tell, b"!")
 
-    spawn = asyncio.ensure_future(
-        sp.create_subprocess_exec("true", preexec_fn=preexec_fn)
-    )
+    spawn = asyncio.ensure_future(sp.create_subprocess_exec("true", preexec_fn=preexec_fn))
     await turn(50)
     os.write(let_go, b".")
     child = await spawn
@@ -139,7 +137,7 @@ def run_in_threads(n, call):
         thread.join()
 
 
-@own_interpreter()
+@own_interpreter(fixed_in((3, 11), "descriptors stay open"))
 async def test_25_a_spawn_that_runs_out_of_descriptors_fails_cleanly(sp):
     pipes = {"stdin": sp.PIPE, "stdout": sp.PIPE, "stderr": sp.PIPE}
     await (await sp.create_subprocess_exec("true", **pipes)).communicate()
@@ -268,9 +266,7 @@ def test_56_eager_tasks_can_spawn(sp):
     assert asyncio.run(main()) == [(b"%d\n" % i, None) for i in range(5)]
 
 
-@own_interpreter(
-    HOLDS if sys.version_info >= (3, 12) else not_run("its threads hit the limit too")
-)
+@own_interpreter(HOLDS if sys.version_info >= (3, 12) else not_run("its threads hit the limit too"))
 def test_61_too_many_processes_is_reported_as_such_and_passes(sp):
     become_unprivileged()
     asyncio.run(exhaust_processes(sp))

@@ -30,9 +30,7 @@ async def test_17_a_line_longer_than_the_limit_need_not_be_lost(sp):
 @own_interpreter()
 async def test_17_a_line_within_a_larger_limit_is_returned(sp):
     line = b"x" * 300_000 + b"\n"
-    child = await sp.create_subprocess_exec(
-        "cat", stdin=sp.PIPE, stdout=sp.PIPE, limit=MIB
-    )
+    child = await sp.create_subprocess_exec("cat", stdin=sp.PIPE, stdout=sp.PIPE, limit=MIB)
     call = asyncio.ensure_future(feed(child, line))
 
     assert await child.stdout.readline() == line
@@ -50,9 +48,7 @@ async def feed(child, data):
 @own_interpreter(fails("the output is joined from a list of its parts"))
 async def test_18_communicate_needs_little_more_memory_than_the_output(sp):
     size = 128 * MIB
-    child = await sp.create_subprocess_exec(
-        "head", "-c", str(size), "/dev/zero", stdout=sp.PIPE
-    )
+    child = await sp.create_subprocess_exec("head", "-c", str(size), "/dev/zero", stdout=sp.PIPE)
     before = peak_resident()
 
     output, _ = await child.communicate()
@@ -64,9 +60,7 @@ async def test_18_communicate_needs_little_more_memory_than_the_output(sp):
 @own_interpreter(fails("the input is copied to the transport's buffer"))
 async def test_19_communicate_does_not_copy_its_input(sp):
     size = 128 * MIB
-    child = await sp.create_subprocess_exec(
-        "wc", "-c", stdin=sp.PIPE, stdout=sp.PIPE
-    )
+    child = await sp.create_subprocess_exec("wc", "-c", stdin=sp.PIPE, stdout=sp.PIPE)
     data = b"x" * size
     before = peak_resident()
 
