@@ -17,8 +17,24 @@ static struct {
     int dumpable;
 } creds = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* In a forked process nobody is inside, and the lock may be held by a thread that was
+ * not forked along. */
+static void start_anew(void)
+{
+    pthread_mutex_init(&creds.lock, NULL);
+    creds.inside = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, start_anew);
+}
+
 void psn_creds_enter(void)
 {
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&creds.lock);
     if (creds.inside++ == 0)
         creds.dumpable = prctl(PR_GET_DUMPABLE);

@@ -5,7 +5,7 @@ from libc.signal cimport SIGKILL
 from libc.stdint cimport uint32_t
 from posix.wait cimport WEXITSTATUS, WIFSIGNALED, WTERMSIG
 
-from procession._engine cimport Engine, count, engine_of
+from procession._engine cimport CHILD, count, Engine, engine_of
 from procession._errors cimport as_int, check
 from procession._psn cimport (
     PSN_EXIT_UNKNOWN,
@@ -50,10 +50,10 @@ cdef class Child(Newborn):
         self.command = command
         self.streams = streams
         self.waiters = []
-        count("child", 1)
+        count(CHILD, 1)
 
     def __dealloc__(self):
-        count("child", -1)
+        count(CHILD, -1)
 
     # Birth
 

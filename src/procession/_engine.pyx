@@ -34,16 +34,17 @@ cdef enum:
 # id of a loop -> its engine. The engine holds the loop, so the id cannot be another's.
 _engines = weakref.WeakValueDictionary()
 
-_living = {}
+cdef int _living[<int>KINDS]
 
 
-cdef void count(str kind, int by) noexcept:
-    _living[kind] = _living.get(kind, 0) + by
+cdef void count(kind_t kind, int by) noexcept:
+    _living[<int>kind] += by
 
 
 def live_objects():
     """Return how many objects of each kind own kernel or C resources right now."""
-    return dict(_living)
+    return {"engine": _living[<int>ENGINE], "child": _living[<int>CHILD],
+            "reader": _living[<int>READER], "writer": _living[<int>WRITER]}
 
 
 # The destructor needs `engine`, which the garbage collector would clear before.
@@ -103,12 +104,12 @@ cdef class Engine:
         self.deferred = []
         self.owner_pid = getpid()
         self.wake_fd = -1
-        count("engine", 1)
+        count(ENGINE, 1)
 
     def __dealloc__(self):
         psn_poll_close(&self.poll)
         free(self.slots)
-        count("engine", -1)
+        count(ENGINE, -1)
 
     cdef bint mine(self) noexcept:
         return self.owner_pid == getpid()

@@ -13,7 +13,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 from posix.fcntl cimport fcntl
 
-from procession._engine cimport Engine, Source, count
+from procession._engine cimport READER, count, Engine, Source
 from procession._errors cimport check, error_of
 from procession._psn cimport (
     PSN_POLL_HANGUP,
@@ -89,12 +89,12 @@ cdef class Reader(Source):
     def __cinit__(self, *args, **kwargs):
         psn_buf_init(&self.buf)
         self.budget = BUDGET
-        count("reader", 1)
+        count(READER, 1)
 
     def __dealloc__(self):
         Py_CLEAR(self.gathered)
         psn_buf_free(&self.buf)
-        count("reader", -1)
+        count(READER, -1)
 
     def __init__(self, limit, loop):
         if limit <= 0:

@@ -7,7 +7,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
-from procession._engine cimport Engine, Source, count
+from procession._engine cimport WRITER, count, Engine, Source
 from procession._errors cimport check, error_of
 from procession._psn cimport (
     PSN_POLL_HANGUP,
@@ -34,11 +34,11 @@ cdef class Writer(Source):
         self.high = HIGH
         self.low = LOW
         self.drainers = []
-        count("writer", 1)
+        count(WRITER, 1)
 
     def __dealloc__(self):
         psn_outq_free(&self.outq)
-        count("writer", -1)
+        count(WRITER, -1)
 
     cdef int connect(self, Engine engine, int fd) except -1:
         # Only a hang-up is reported until something is queued: an empty pipe is always

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio.subprocess import SubprocessStreamProtocol
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "Process",
+    "SubprocessStreamProtocol",
     "create_subprocess_exec",
     "create_subprocess_shell",
 ]
@@ -145,11 +147,13 @@ class Process(asyncio.subprocess.Process):
 
 
 async def _create(
-    command: Command, loop: asyncio.AbstractEventLoop | None, limit: int, args: Any
+    command: Command, loop: asyncio.AbstractEventLoop | None, limit: int | None, args: Any
 ) -> Process:
     running = asyncio.get_running_loop()
     if loop is not None and loop is not running:
         raise ValueError("loop is not the running event loop, on which the child would be watched")
+    if limit is None:
+        limit = DEFAULT_LIMIT
     streams = (
         StreamWriter() if command.stdin == PIPE else None,
         StreamReader(limit, running) if command.stdout == PIPE else None,
@@ -174,7 +178,7 @@ async def create_subprocess_exec(
     stdout: Stream = None,
     stderr: Stream = None,
     loop: asyncio.AbstractEventLoop | None = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int | None = DEFAULT_LIMIT,
     **kwds: Any,
 ) -> Process:
     """Run a program. As asyncio.create_subprocess_exec.
@@ -183,7 +187,7 @@ async def create_subprocess_exec(
         stdin, stdout, stderr: None (the parent's), PIPE, DEVNULL, a descriptor or a file
             object; stderr also STDOUT.
         loop: None or the running loop, as old programs pass it.
-        limit: of the StreamReaders, in bytes; twice as much is read ahead.
+        limit: of the StreamReaders, in bytes (None: 64 KiB); twice as much is read ahead.
         kwds: the POSIX keywords of subprocess.Popen. preexec_fn needs a fork of the whole
             interpreter on the loop's thread, whose time grows with the parent's memory;
             all others are carried out natively.
@@ -206,7 +210,7 @@ async def create_subprocess_shell(
     stdout: Stream = None,
     stderr: Stream = None,
     loop: asyncio.AbstractEventLoop | None = None,
-    limit: int = DEFAULT_LIMIT,
+    limit: int | None = DEFAULT_LIMIT,
     **kwds: Any,
 ) -> Process:
     """Run a command line with /bin/sh. As asyncio.create_subprocess_shell.
