@@ -32,6 +32,22 @@ DIFFERENCES = (
         "it replaces the loop's connect_read_pipe, which procession does not call",
     ),
     Difference(
+        "test_subprocess_read_pipe_cancelled",
+        "it replaces the loop's connect_read_pipe, which procession does not call",
+    ),
+    Difference(
+        "test_subprocess_write_pipe_cancelled",
+        "it replaces the loop's connect_write_pipe, which procession does not call",
+    ),
+    Difference(
+        "test_subprocess_read_write_pipe_cancelled",
+        "it replaces the loop's connect_*_pipe, which procession does not call",
+    ),
+    Difference(
+        "test_pid_not_reaped_before_exit_published",
+        "it looks at the threads of asyncio's child watcher, which procession does without",
+    ),
+    Difference(
         "test_create_subprocess_fails_with_inactive_watcher",
         "procession needs no child watcher, so an inactive one is no error",
         sys.version_info < (3, 14),

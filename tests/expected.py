@@ -25,7 +25,16 @@ def before(major: int, minor: int) -> bool:
     return sys.version_info < (major, minor)
 
 
+def procession_differs(tests: str, reason: str, when: bool = True) -> Difference:
+    return Difference(tests, "procession", when, reason)
+
+
 DIFFERENCES = (
+    procession_differs(
+        "test_errors::test_too_many_extra_groups",
+        "on every version procession says it in the words of Popen from 3.12 on",
+        before(3, 12),
+    ),
     asyncio_differs(
         "test_create::test_the_loop_argument_*",
         "asyncio dropped the documented argument loop in 3.10",

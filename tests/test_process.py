@@ -322,7 +322,7 @@ async def main():
     return process
 
 
-process = asyncio.run(main())
+asyncio.kept = asyncio.run(main())
 """
 
 

@@ -48,6 +48,7 @@ from procession._psn cimport (
     psn_sys_write,
 )
 
+import fcntl as fcntl_module
 import gc
 import os
 import sys
@@ -56,7 +57,6 @@ from subprocess import DEVNULL, PIPE, STDOUT, SubprocessError
 cdef extern from "<fcntl.h>" nogil:
     enum:
         F_DUPFD_CLOEXEC
-        F_SETPIPE_SZ
 
 cdef extern from "<unistd.h>" nogil:
     int pipe2(int *ends, int flags)
@@ -317,8 +317,9 @@ cdef int open_pipe(Newborn newborn, int i, pipesize) except -1:
     newborn.ends[i] = ends[1 - child]
     # Ours only: the child's end is another open file description and stays blocking.
     fcntl(newborn.ends[i], F_SETFL, O_NONBLOCK)
-    if pipesize > 0 and fcntl(ends[1], F_SETPIPE_SZ, <int>(pipesize & 0xffffffff)) < 0:
-        raise error_of(-errno)
+    if pipesize > 0:
+        # The module's, for what it makes of a size that is out of range.
+        fcntl_module.fcntl(ends[1], fcntl_module.F_SETPIPE_SZ, pipesize)
     return 0
 
 

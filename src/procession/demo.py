@@ -20,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from procession.subprocess import DEVNULL, PIPE, STDOUT, Process, create_subprocess_exec
+from procession.subprocess import DEVNULL, PIPE, Process, create_subprocess_exec
 
 IMPLEMENTATIONS = ("procession", "asyncio")
 

@@ -1,6 +1,7 @@
 """Silence in Python's development mode with warnings as errors."""
 
 import asyncio
+import contextlib
 import gc
 import os
 
@@ -56,10 +57,8 @@ async def mix(sp):
         child.stdin.close()
     await child.wait()
 
-    try:
+    with contextlib.suppress(FileNotFoundError):
         await sp.create_subprocess_exec("no-such-program", stdin=sp.PIPE)
-    except FileNotFoundError:
-        pass
 
     spawn = asyncio.ensure_future(sp.create_subprocess_exec("cat", stdin=sp.PIPE))
     await asyncio.sleep(0)

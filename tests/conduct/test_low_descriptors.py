@@ -39,10 +39,10 @@ async def test_pipes_work_while_descriptors_are_closed(sp):
 @own_interpreter()
 async def test_one_pipe_works_while_descriptors_are_closed(sp):
     for fds in CLOSED:
-        for name in ("stdout", "stderr"):
+        for fd, name in ((1, "stdout"), (2, "stderr")):
             with closed(fds):
                 child = await sp.create_subprocess_shell(
-                    "echo hello >&%d" % (1 if name == "stdout" else 2),
+                    f"echo hello >&{fd}",
                     stdin=sp.DEVNULL,
                     **{name: sp.PIPE},
                 )
@@ -98,7 +98,7 @@ async def test_low_descriptors_can_be_swapped_and_shared_in_any_way(sp):
                 sp,
                 report_to(report.fileno()),
                 pass_fds=[report.fileno()],
-                **dict(zip(("stdin", "stdout", "stderr"), streams)),
+                **dict(zip(("stdin", "stdout", "stderr"), streams, strict=True)),
             )
             report.seek(0)
             names = report.read().decode().split()

@@ -1,6 +1,7 @@
 """What a process owns, and that it owns no more than before."""
 
 import asyncio
+import contextlib
 import os
 import time
 
@@ -11,10 +12,8 @@ def descriptors():
     """Return {descriptor: what it refers to} of this process."""
     found = {}
     for name in os.listdir("/proc/self/fd"):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:
-            pass
     return found
 
 

@@ -6,6 +6,7 @@ or `asyncio.subprocess`), and holds if it returns in time and nothing was writte
 stderr.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import os
@@ -140,10 +141,8 @@ def run_session(command, seconds, **streams):
     except subprocess.TimeoutExpired:
         # The runner answers with a traceback of every thread.
         leader.send_signal(signal.SIGABRT)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             leader.wait(1)
-        except subprocess.TimeoutExpired:
-            pass
         return None
     finally:
         kill_session(leader.pid)
@@ -151,10 +150,8 @@ def run_session(command, seconds, **streams):
 
 
 def kill_session(leader):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def skip(reason):

@@ -1,6 +1,7 @@
 """Statements about timeouts, cancellation and Ctrl-C."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -75,10 +76,8 @@ def test_10_asyncio_run_ends_although_a_spawn_was_cancelled(sp):
 
     before = descriptors()
     for _ in range(25):
-        try:
+        with contextlib.suppress(ZeroDivisionError):
             asyncio.run(main())
-        except ZeroDivisionError:
-            pass
 
     gc.collect()
     assert_nothing_left(before)

@@ -1,6 +1,7 @@
 """Statements about exits: when wait() ends, and with which status."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import platform
@@ -20,9 +21,15 @@ TRUE_STATUS = 3 if KERNEL >= (6, 15) else 255
 
 @own_interpreter(fails("wait() also waits for the pipes (gh-119710)"))
 async def test_06_wait_ends_at_exit_although_a_grandchild_holds_stdout(sp):
-    child = await sp.create_subprocess_shell("sleep 100 & exit 7", stdout=sp.PIPE)
+    go_on, let_go = os.pipe()
+    child = await sp.create_subprocess_shell(
+        "sleep 100 & read line; exit 7", stdin=go_on, stdout=sp.PIPE
+    )
+    wait = asyncio.ensure_future(child.wait())
+    await turn(1)
 
-    status = await asyncio.wait_for(child.wait(), patience.seconds)
+    os.write(let_go, b"\n")
+    status = await asyncio.wait_for(wait, patience.seconds)
 
     assert status == 7
 
@@ -53,10 +60,8 @@ async def test_12_a_pid_is_not_free_until_the_loop_has_learnt_of_the_exit(sp):
     go_on, let_go = os.pipe()
     child = await sp.create_subprocess_exec("head", "-n1", stdin=go_on, stdout=sp.DEVNULL)
     os.write(let_go, b"\n")
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    except ChildProcessError:
-        pass
 
     for _ in range(100):
         assert is_taken(child.pid)
