@@ -1,7 +1,10 @@
 """Build the extension modules. Everything else is in pyproject.toml."""
+
 import os
+import pathlib
 import shutil
 import sys
+import sysconfig
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -25,52 +28,78 @@ MODULES = {
 }
 
 COMMON = ["-std=c11", "-fvisibility=hidden"]
-WARNINGS = ["-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wstrict-prototypes", "-Wno-missing-field-initializers", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 
 # Compiler and linker arguments.
 KINDS = {
     "release": ([*COMMON, "-O2", "-g1"], []),
     "debug": ([*COMMON, *WARNINGS, "-O0", "-g", "-UNDEBUG"], []),
-    "sanitize": ([*COMMON, *SANITIZERS, "-O1", "-g", "-UNDEBUG"], SANITIZERS),
+    "sanitize": ([*COMMON, *WARNINGS, *SANITIZERS, "-O1", "-g", "-UNDEBUG"], SANITIZERS),
 }
 
+# The others (sdist, and those for metadata) need neither Cython's work nor a compiler.
+COMPILING = {"build", "build_ext", "bdist_wheel", "develop", "editable_wheel", "install"}
 
-def extension(name, sources):
-    compile_args, link_args = KINDS[os.environ.get("PROCESSION_BUILD", "release")]
+MISSING = """\
+procession is built from C, and this machine has no {missing}.
+Install a compiler together with Python's headers, then run the same command again:
+  Debian, Ubuntu:  apt install gcc libc6-dev python3-dev
+  Fedora, RHEL:    dnf install gcc python3-devel
+  Alpine:          apk add gcc musl-dev linux-headers python3-dev"""
+
+
+def check_machine():
+    """End with a sentence that says what to install if nothing can be compiled here."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    header = os.path.join(sysconfig.get_path("include"), "Python.h")
+    if not shutil.which(compiler):
+        sys.exit(MISSING.format(missing=f"C compiler ({compiler!r} is not on the PATH)"))
+    if not os.path.exists(header):
+        sys.exit(MISSING.format(missing=f"headers of its Python ({header} does not exist)"))
+
+
+def kind_of_build():
+    kind = os.environ.get("PROCESSION_BUILD", "release")
+    if kind not in KINDS:
+        sys.exit(f"PROCESSION_BUILD is {kind!r}; it can be one of: {', '.join(KINDS)}")
+    return kind
+
+
+def stamp(kind):
+    """Return a file that is newer than what was built as another kind."""
+    path = pathlib.Path("build/kind")
+    if not path.exists() or path.read_text() != kind:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(kind)
+    return str(path)
+
+
+def extension(name, sources, kind):
+    compile_args, link_args = KINDS[kind]
     headers = [f"csrc/{header}" for header in sorted(os.listdir("csrc")) if header.endswith(".h")]
     return Extension(
         f"procession.{name}",
         [f"src/procession/{name}.pyx", *sources],
         include_dirs=["csrc", "src/procession"],
-        depends=[*headers, "src/procession/_line_await.h"],
+        depends=[*headers, "src/procession/_line_await.h", stamp(kind)],
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )
 
 
-def compiler():
-    """Return the compiler's name, or end with a sentence that says what to install."""
-    name = os.environ.get("CC", "cc").split()[0]
-    if shutil.which(name) or shutil.which("gcc"):
-        return name
-    sys.exit(
-        f"procession is built from C and found no compiler ({name!r} is not on the PATH).\n"
-        "Install one together with Python's headers, then run the same command again:\n"
-        "  Debian, Ubuntu:  apt install gcc libc6-dev python3-dev\n"
-        "  Fedora, RHEL:    dnf install gcc python3-devel\n"
-        "  Alpine:          apk add gcc musl-dev linux-headers python3-dev"
-    )
-
-
-if {"build_ext", "bdist_wheel", "develop", "editable_wheel", "install"} & set(sys.argv):
-    compiler()
-
-setup(
-    ext_modules=cythonize(
-        [extension(name, sources) for name, sources in MODULES.items()],
+def extensions():
+    kind = kind_of_build()
+    check_machine()
+    return cythonize(
+        [extension(name, sources, kind) for name, sources in MODULES.items()],
         include_path=["src"],
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "embedsignature": True},
     )
+
+
+setup(
+    ext_modules=extensions() if COMPILING & set(sys.argv) else [],
+    options={"build_ext": {"parallel": True}},
 )

@@ -55,10 +55,9 @@ def anchor_of(heading):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", list(programs()))
-def test_a_program_runs_by_itself_without_a_warning(code, tmp_path):
+def test_a_program_runs_by_itself_without_a_warning(code):
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", code],
-        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
