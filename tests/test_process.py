@@ -106,6 +106,23 @@ async def test_signals_after_the_end_raise_process_lookup_error(impl):
             call()
 
 
+async def test_a_signal_after_the_end_is_silent_while_a_pipe_is_open(impl):
+    process = await impl.create_subprocess_exec(
+        *sh("sleep 3600 & echo $!; exit 3"), stdout=impl.PIPE
+    )
+    grandchild = int(await process.stdout.readline())
+
+    await until(lambda: process.returncode is not None)
+    process.kill()
+    assert process.returncode == 3
+
+    os.kill(grandchild, signal.SIGKILL)
+    assert await process.stdout.read() == b""
+    await process.wait()
+    with pytest.raises(ProcessLookupError):
+        process.kill()
+
+
 async def test_a_bad_signal_number_is_refused_as_os_kill_refuses_it(impl):
     process = await impl.create_subprocess_exec(*CAT, stdin=impl.PIPE)
 

@@ -52,6 +52,8 @@ cdef extern from "_line_await.h":
 cdef enum:
     # What a pipe holds.
     CHUNK = 64 * 1024
+    # From here on a read goes straight into the object that is returned.
+    DIRECT = 4 * 1024
     # System calls in a row before the loop gets a turn, so that a stream that always has
     # data does not starve the rest.
     BUDGET = 16
@@ -329,14 +331,20 @@ cdef class Reader(Source):
             return self._take(min(n, held))
         if self.eof:
             return b""
-        if self._may_read():
+        if not self._may_read():
+            return None
+        # Fetched one by one, a few bytes would cost a system call each.
+        if n >= DIRECT:
             data = self._read_direct(n)
-            if data is not None:
-                return data
+        else:
+            self._fill()
+            held = psn_buf_len(&self.buf)
+            data = self._take(min(n, held)) if held else None
+        if data is None:
             self._check_error()
             if self.eof:
                 return b""
-        return None
+        return data
 
     def _try_exactly(self, Py_ssize_t n):
         """Return what readexactly(n) returns, or None if it has to wait."""

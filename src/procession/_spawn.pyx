@@ -468,5 +468,10 @@ cdef Fork fork(Engine engine, Newborn newborn, preexec_fn):
         waitpid(job.born.pid, NULL, 0)
         raise error_of(err)
     waiting.newborn = newborn
-    engine.watch(waiting, waiting.fd, PSN_POLL_READ)
+    try:
+        engine.watch(waiting, waiting.fd, PSN_POLL_READ)
+    except BaseException:
+        kill(job.born.pid, SIGKILL)
+        waitpid(job.born.pid, NULL, 0)
+        raise
     return waiting

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import SubprocessStreamProtocol
+from signal import SIGKILL, SIGTERM
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
@@ -84,21 +85,28 @@ class Process(asyncio.subprocess.Process):
     def send_signal(self, signal: int) -> None:
         """Send a signal to the child.
 
+        After the exit nothing happens while a pipe is still open, and from then on, as in
+        asyncio, it is an error. No other process is ever meant.
+
         Raises:
-            ProcessLookupError: the child has ended.
+            ProcessLookupError: the child has ended and its pipes are closed.
             PermissionError: the child runs as another user.
         """
+        if self.returncode is not None and any(
+            stream is not None and stream._pipe_fileno() >= 0
+            for stream in (self.stdin, self.stdout, self.stderr)
+        ):
+            return
         self._child.send_signal(signal)
 
     def terminate(self) -> None:
-        """Send SIGTERM. Raises as send_signal()."""
-        self._child.send_signal(15)
+        """Send SIGTERM, as send_signal() does."""
+        self.send_signal(SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL. Raises as send_signal()."""
-        self._child.send_signal(9)
+        """Send SIGKILL, as send_signal() does."""
+        self.send_signal(SIGKILL)
 
-    # The type that programs which use asyncio are checked with.
     async def communicate(self, input: Any = None) -> tuple[bytes, bytes]:
         """Write input, close stdin, read stdout and stderr to their ends, wait for the exit.
 
