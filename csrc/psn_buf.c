@@ -80,7 +80,7 @@ void psn_buf_drop(struct psn_buf *buf, size_t n)
 {
     buf->head += n;
     if (buf->head == buf->tail)
-        psn_buf_free(buf);
+        buf->head = buf->tail = 0;
 }
 
 ssize_t psn_buf_find(const struct psn_buf *buf, size_t from, const char *what, size_t n)

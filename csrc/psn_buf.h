@@ -38,7 +38,8 @@ int psn_buf_append(struct psn_buf *buf, const char *from, size_t n);
  * file, -EAGAIN when nothing is there yet, or another negative errno. */
 ssize_t psn_buf_fill(struct psn_buf *buf, int fd, size_t max);
 
-/* Drop n bytes at the head; with the last one the memory goes, too. */
+/* Drop n bytes at the head. The memory stays for the next fill, which gives it back
+ * when there is nothing to read. */
 void psn_buf_drop(struct psn_buf *buf, size_t n);
 
 /* Where the n bytes of what first stand at or after offset `from`, counted from the

@@ -228,13 +228,12 @@ cdef class Child(Newborn):
         self._leave()
 
     cdef int _loop_closed(self) except -1:
+        if self.fork is not None:
+            self._bury_newborn()
+            free_job(self)
+            return 0
         if self.job != NULL:
-            # The spawner, which is closed with the loop, undoes what is under way; the
-            # outcome of a fork is ours.
-            if self.fork is not None:
-                self._bury_newborn()
-                free_job(self)
-            self.job = NULL
+            (<Spawner>self.engine.spawner).abandon(self)
             return 0
         psn_reap_signal(self.fd, SIGKILL)
         warn_killed(self.pid)

@@ -26,7 +26,8 @@ from procession._psn cimport (
 import weakref
 
 cdef enum:
-    EVENTS_PER_WAKEUP = 128
+    # More would keep the loop from its other work for longer than they save.
+    EVENTS_PER_WAKEUP = 16
     # The next command of a program that runs one after the other finds the engine as it
     # was, even with a wait_for() around it.
     IDLE_TURNS = 4

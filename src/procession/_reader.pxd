@@ -21,6 +21,7 @@ cdef class Reader(Source):
     cdef bint more              # the pipe may hold more than was read
     cdef bint hung_up           # nobody writes any more: what is in the pipe is the rest
     cdef bint gathering         # whoever waits wants everything
+    cdef bint woken             # who waited has been woken and has not run yet
     cdef bint deferred          # has a turn to come
     cdef int full_reads         # that got all they asked for, since the start
     cdef int budget             # system calls before the loop gets a turn

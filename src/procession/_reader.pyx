@@ -131,7 +131,7 @@ cdef class Reader(Source):
             self._gather()
         elif self.waiter is not None:
             self._wake()
-        elif self.more:
+        elif self.more and not self.woken:
             self._read_ahead()
         return 0
 
@@ -207,6 +207,7 @@ cdef class Reader(Source):
         if waiter is not None:
             self.waiter = None
             if not waiter.cancelled():
+                self.woken = True
                 waiter.set_result(None)
         return 0
 
@@ -250,8 +251,11 @@ cdef class Reader(Source):
         if self.paused:
             self.paused = False
             self.transport.resume_reading()
+        if psn_buf_len(&self.buf) == 0:
+            psn_buf_free(&self.buf)
         self.waiter = waiter = self.loop.create_future()
         self.gathering = gathering
+        self.woken = False
         if self.more:
             self._schedule()
         self.budget = BUDGET
@@ -268,7 +272,7 @@ cdef class Reader(Source):
 
     def _wait_failed(self, waiter):
         """The wait was cancelled: go back to reading ahead."""
-        self.gathering = False
+        self.gathering = self.woken = False
         if self.waiter is waiter:
             self.waiter = None
         if self.more:
@@ -277,6 +281,7 @@ cdef class Reader(Source):
     cdef int _may_read(self) except -1:
         """Whether a system call may be tried now. Leaves to somebody who waits already
         what arrives first, and to the loop a turn."""
+        self.woken = False
         if self.fd < 0 or self.waiter is not None or self.stopped:
             return False
         if self.budget <= 0:
@@ -299,6 +304,10 @@ cdef class Reader(Source):
 
     cdef int _drop(self, Py_ssize_t n) except -1:
         psn_buf_drop(&self.buf, n)
+        # A stream that flows fills it again at once; an idle one holds no memory.
+        if not self.more and psn_buf_len(&self.buf) == 0:
+            psn_buf_free(&self.buf)
+        self.woken = False
         if self.paused and <Py_ssize_t>psn_buf_len(&self.buf) <= self.limit:
             self.paused = False
             self.transport.resume_reading()

@@ -15,6 +15,7 @@ cdef class Newborn(Source):
 # The threads of one engine that make its children.
 cdef class Spawner(Source):
     cdef psn_spawner *spawner   # owned until close_fd()
+    cdef object done            # a deque of newborns whose outcome waits to be handed over
 
     # Spawn newborn.job; newborn has to be kept alive by the caller until _born().
     cdef int submit(self, Newborn newborn) except -1

@@ -52,6 +52,7 @@ import fcntl as fcntl_module
 import gc
 import os
 import sys
+from collections import deque
 from subprocess import DEVNULL, PIPE, STDOUT, SubprocessError
 
 cdef extern from "<fcntl.h>" nogil:
@@ -79,6 +80,8 @@ cdef extern from "Python.h":
 cdef enum:
     # More threads than this only take turns in the kernel.
     MOST_WORKERS = 8
+    # Half a millisecond's worth.
+    OUTCOMES_PER_TURN = 8
     # The kernel's NGROUPS_MAX.
     MOST_GROUPS = 65536
 
@@ -120,15 +123,28 @@ cdef void free_job(Newborn newborn) noexcept:
 
 @cython.no_gc_clear
 cdef class Spawner(Source):
+    def __cinit__(self):
+        self.done = deque()
+
     cdef int submit(self, Newborn newborn) except -1:
         newborn.job.owner = <void *>newborn
         psn_spawner_submit(self.spawner, newborn.job)
         return 0
 
     cdef void abandon(self, Newborn newborn) noexcept:
-        job, newborn.job = newborn.job, NULL
-        if job != NULL and self.spawner != NULL:
+        cdef psn_job *job = newborn.job
+        newborn.job = NULL
+        if job == NULL or self.spawner == NULL:
+            return
+        if newborn not in self.done:
             psn_spawner_abandon(self.spawner, job)
+            return
+        # Taken back from the threads already, not handed over yet.
+        self.done.remove(newborn)
+        if job.born.pidfd >= 0:
+            psn_spawner_bury(self.spawner, job.born.pidfd)
+            job.born.pidfd = -1
+        psn_job_free(job)
 
     cdef void bury(self, int pidfd) noexcept:
         psn_spawner_bury(self.spawner, pidfd)
@@ -136,16 +152,27 @@ cdef class Spawner(Source):
     cdef int _ready(self, uint32_t events) except -1:
         cdef psn_job *job = psn_spawner_take(self.spawner)
         cdef Newborn newborn
-        failed = None
         while job != NULL:
             newborn = <Newborn>job.owner
             newborn.job = job
             job = job.next
+            self.done.append(newborn)
+        return self._turn()
+
+    cdef int _turn(self) except -1:
+        """Hand over a few outcomes: what the program does with each takes the loop longer
+        than this, and other work has to have its turn."""
+        failed = None
+        for _ in range(min(len(self.done), OUTCOMES_PER_TURN)):
+            newborn = self.done.popleft()
             # One that fails must not cost the others their outcome.
             try:
-                newborn._born()
+                if (<Newborn>newborn).job != NULL:
+                    (<Newborn>newborn)._born()
             except BaseException as error:
                 failed = error
+        if self.done:
+            self.engine.defer(self)
         if failed is not None:
             raise failed
         return 0
@@ -182,7 +209,9 @@ cdef Spawner spawner_of(Engine engine):
     if engine.spawner is not None:
         return <Spawner>engine.spawner
     cdef Spawner spawner = Spawner()
-    cdef int workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    # One processor is left to the loop: on two, a second thread makes a third more children
+    # and the loop twice as late.
+    cdef int workers = max(1, min(len(os.sched_getaffinity(0)) - 1, MOST_WORKERS))
     check(psn_spawner_open(&spawner.spawner, workers, <psn_road>road()))
     spawner.engine = engine
     engine.spawner = spawner

@@ -66,16 +66,22 @@ static void appended_bytes_are_found_at_the_head(void)
     psn_buf_free(&buf);
 }
 
-static void the_memory_goes_with_the_last_byte(void)
+static void the_memory_stays_for_the_next_fill_which_gives_it_back(void)
 {
     struct psn_buf buf;
     psn_buf_init(&buf);
     assert(psn_buf_append(&buf, "abc", 3) == 0);
 
     psn_buf_drop(&buf, 3);
-
-    assert(buf.base == NULL && buf.cap == 0);
     assert(psn_buf_len(&buf) == 0);
+    assert(buf.base != NULL);
+
+    int ends[2];
+    assert(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    assert(psn_buf_fill(&buf, ends[0], 100) == -EAGAIN);
+    assert(buf.base == NULL && buf.cap == 0);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void the_memory_is_page_aligned(void)
@@ -328,7 +334,7 @@ int main(void)
 {
     CHECK(a_new_buffer_is_empty_and_owns_nothing);
     CHECK(appended_bytes_are_found_at_the_head);
-    CHECK(the_memory_goes_with_the_last_byte);
+    CHECK(the_memory_stays_for_the_next_fill_which_gives_it_back);
     CHECK(the_memory_is_page_aligned);
     CHECK(growth_keeps_the_bytes);
     CHECK(a_few_bytes_move_to_the_front_instead_of_growing);

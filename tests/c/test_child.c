@@ -461,8 +461,8 @@ static int error_of_search(const char *first, const char *second, const char *th
 static void the_search_goes_on_past_what_cannot_be_run(void)
 {
     write_file("denied", "#!/bin/sh\n", 0644);
-    const char *const paths[] = {"./missing", "./denied", "./denied/x", "/bin/true",
-                                 "/bin/false", NULL};
+    const char *const paths[] = {"./missing", "./denied",   "./denied/x",
+                                 "/bin/true", "/bin/false", NULL};
 
     assert(status_of(new_search(paths), road) == 0);
 }
@@ -519,7 +519,8 @@ static void a_program_that_was_written_a_moment_ago_is_run(void)
     }
     assert(read(opened[0], &byte, 1) == 1);
 
-    assert(status_of(new_search((const char *const[]){"./busy", NULL}), road) == 6 << 8);
+    assert(status_of(new_search((const char *const[]){"./busy", NULL}), road) ==
+           6 << 8);
 
     assert(waitpid(writer, NULL, 0) == writer);
     close(opened[0]);

@@ -80,9 +80,11 @@ static void the_usage_is_the_childs_own(void)
                                         "done"));
     struct psn_exit idle = end_of(start("exit 0"));
 
-    long long spent = busy.usage.ru_utime.tv_sec * 1000000ll + busy.usage.ru_utime.tv_usec;
+    long long spent =
+        busy.usage.ru_utime.tv_sec * 1000000ll + busy.usage.ru_utime.tv_usec;
     assert(spent > 0);
-    assert(idle.usage.ru_utime.tv_sec * 1000000ll + idle.usage.ru_utime.tv_usec < spent);
+    assert(idle.usage.ru_utime.tv_sec * 1000000ll + idle.usage.ru_utime.tv_usec <
+           spent);
     assert(idle.usage.ru_maxrss > 0);
 }
 

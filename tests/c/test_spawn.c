@@ -173,8 +173,7 @@ static void spawn_at_every_limit(void)
     for (int more = 0; more < 6; more++) {
         limit.rlim_cur = (rlim_t)(lowest + more);
         assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-        struct psn_job *job =
-            ready(new_program("/bin/true"), (const int[3]){1, 0, -1});
+        struct psn_job *job = ready(new_program("/bin/true"), (const int[3]){1, 0, -1});
         int rc = spawn(job, road);
         assert(rc == 0 || rc == -EMFILE);
         if (rc == 0) {

@@ -51,7 +51,8 @@ static void the_fullest_plan_fits(void)
     struct psn_stdio stdio;
     psn_stdio_init(&stdio);
 
-    assert(psn_stdio_plan(&stdio, (const int[3]){1, 2, 0}, (const int[]){9}, 1, 1) == 0);
+    assert(psn_stdio_plan(&stdio, (const int[3]){1, 2, 0}, (const int[]){9}, 1, 1) ==
+           0);
 
     assert(stdio.count == 8);
     psn_stdio_free(&stdio);
