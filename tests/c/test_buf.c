@@ -2,6 +2,7 @@
 
 #include "psn_buf.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/time.h>
 
@@ -76,12 +77,11 @@ static void the_memory_stays_for_the_next_fill_which_gives_it_back(void)
     assert(psn_buf_len(&buf) == 0);
     assert(buf.base != NULL);
 
-    int ends[2];
-    assert(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    open_pipe();
+    assert(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
     assert(psn_buf_fill(&buf, ends[0], 100) == -EAGAIN);
     assert(buf.base == NULL && buf.cap == 0);
-    close(ends[0]);
-    close(ends[1]);
+    close_pipe();
 }
 
 static void the_memory_is_page_aligned(void)
