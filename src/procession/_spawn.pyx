@@ -209,9 +209,7 @@ cdef Spawner spawner_of(Engine engine):
     if engine.spawner is not None:
         return <Spawner>engine.spawner
     cdef Spawner spawner = Spawner()
-    # One processor is left to the loop: on two, a second thread makes a third more children
-    # and the loop twice as late.
-    cdef int workers = max(1, min(len(os.sched_getaffinity(0)) - 1, MOST_WORKERS))
+    cdef int workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
     check(psn_spawner_open(&spawner.spawner, workers, <psn_road>road()))
     spawner.engine = engine
     engine.spawner = spawner
