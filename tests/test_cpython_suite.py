@@ -4,6 +4,8 @@ SubprocessTransportTests are left out: they test asyncio's transport class with 
 and nothing of procession runs in them. So are the cases of LEFT_OUT.
 """
 
+import asyncio
+import sys
 import unittest
 import warnings
 
@@ -58,6 +60,9 @@ def module_of_the_suite():
 def installed():
     procession.install()
     yield
+    # The suite leaves a child watcher behind that is attached to a closed loop.
+    if sys.version_info < (3, 14):
+        asyncio.set_event_loop_policy(None)
     procession.uninstall()
 
 
