@@ -58,6 +58,8 @@ def module_of_the_suite():
 
 @pytest.fixture(autouse=True)
 def installed():
+    # Some cases count on a program that has had a loop before, as the whole suite has.
+    asyncio.set_event_loop(None)
     procession.install()
     yield
     # The suite leaves a child watcher behind that is attached to a closed loop.
