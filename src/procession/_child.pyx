@@ -189,6 +189,12 @@ cdef class Child(Newborn):
         if rc != -ESRCH:
             check(rc)
 
+    def poll(self):
+        """Ask the kernel; return the returncode, None while the child runs."""
+        if self.returncode is None and self.fd >= 0:
+            self._ready(0)
+        return self.returncode
+
     def _begin_wait(self):
         """Return a future that is done with the exit."""
         waiter = self.loop.create_future()

@@ -65,6 +65,14 @@ class Process(asyncio.subprocess.Process):
     def _transport(self) -> Any:
         return transport_of(self, ProcessTransport)
 
+    def poll(self) -> int | None:
+        """Ask the kernel whether the child has ended; return the returncode, or None.
+
+        Not in asyncio: there `returncode` has to wait for a turn of the event loop. What
+        is found is published at once, to returncode and to all who wait.
+        """
+        return self._child.poll()
+
     async def wait(self) -> int:
         """Wait for the exit and return the returncode.
 

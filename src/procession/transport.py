@@ -141,8 +141,8 @@ class Popen:
         return self._process.returncode
 
     def poll(self) -> int | None:
-        """Return the returncode as the event loop knows it."""
-        return self.returncode
+        """Ask the kernel whether the child has ended; return the returncode, or None."""
+        return self._process.poll()
 
     def send_signal(self, sig: int) -> None:
         """As subprocess.Popen: nothing happens after the exit."""

@@ -95,6 +95,34 @@ async def test_13_the_status_is_right_although_somebody_else_reaps(sp):
     assert await asyncio.wait_for(child.wait(), patience.seconds) == TRUE_STATUS
 
 
+@own_interpreter(fails("there is no poll(), and returncode waits for the event loop"))
+async def test_37_the_status_can_be_had_without_awaiting(sp):
+    go_on, let_go = os.pipe()
+    child = await sp.create_subprocess_shell("read line; exit 7", stdin=go_on)
+    waiting = asyncio.ensure_future(child.wait())
+    await asyncio.sleep(0)
+    assert hasattr(child, "poll")
+    os.write(let_go, b"\n")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert child.poll() == 7
+    assert child.returncode == 7
+    assert not is_taken(child.pid)
+    assert child.poll() == 7
+    assert await waiting == 7
+
+
+@own_interpreter(not_run("there is no poll()"))
+async def test_37_polling_a_child_that_runs_says_none(sp):
+    child = await sp.create_subprocess_exec("cat", stdin=sp.PIPE)
+
+    assert child.poll() is None
+    child.stdin.close()
+    while child.poll() is None:
+        pass
+    assert child.returncode == 0
+
+
 @own_interpreter(LOST)
 async def test_14_the_status_is_right_although_sigchld_is_ignored(sp):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
