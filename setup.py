@@ -13,8 +13,9 @@ from setuptools import Extension, setup
 MODULES = {
     "_errors": [],
     "_engine": ["csrc/psn_poll.c"],
+    "_ends": ["csrc/psn_outq.c"],
     "_reader": ["csrc/psn_buf.c", "src/procession/_line_await.c"],
-    "_writer": ["csrc/psn_outq.c"],
+    "_writer": [],
     "_child": ["csrc/psn_reap.c"],
     "_spawn": [
         "csrc/psn_argv.c",

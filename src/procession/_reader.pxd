@@ -1,11 +1,12 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
-from procession._engine cimport Engine, Source
+from procession._ends cimport ReadEnd
+from procession._engine cimport Engine
 from procession._psn cimport psn_buf
 
 
-cdef class Reader(Source):
+cdef class Reader(ReadEnd):
     cdef psn_buf buf
     cdef PyObject *gathered     # owned bytes: what read(-1) has so far, and room; or NULL
     cdef Py_ssize_t gathered_len
@@ -16,27 +17,16 @@ cdef class Reader(Source):
     cdef object transport       # of somebody else, who feeds this reader, or None
     cdef bint paused            # that transport is
     cdef bint piped             # reads from a child, or has done so
-    cdef bint stopped           # the pipe is, by its transport's pause_reading()
-    cdef bint eof
-    cdef bint more              # the pipe may hold more than was read
-    cdef bint hung_up           # nobody writes any more: what is in the pipe is the rest
     cdef bint gathering         # whoever waits wants everything
     cdef bint woken             # who waited has been woken and has not run yet
-    cdef bint deferred          # has a turn to come
-    cdef int full_reads         # that got all they asked for, since the start
-    cdef int budget             # system calls before the loop gets a turn
     cdef object spare           # a LineAwait to use again, or None
 
     cdef int connect(self, Engine engine, int fd) except -1
 
     # For this module only.
     cdef _read_ahead(self)
-    cdef int _schedule(self) except -1
     cdef Py_ssize_t _held(self)
     cdef int _fill(self) except -1
-    cdef int _after_read(self, ssize_t n, ssize_t wanted) except -1
-    cdef void _count_full(self) noexcept
-    cdef int _end(self, exc) except -1
     cdef int _wake(self) except -1
     cdef int _check_waiter(self, name) except -1
     cdef int _may_read(self) except -1

@@ -8,13 +8,12 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_CLEAR
-from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
-from posix.fcntl cimport fcntl
 
-from procession._engine cimport READER, count, Engine, Source
-from procession._errors cimport check, error_of
+from procession._ends cimport ReadEnd
+from procession._engine cimport READER, count, Engine
+from procession._errors cimport check
 from procession._psn cimport (
     PSN_POLL_HANGUP,
     PSN_POLL_READ,
@@ -39,10 +38,6 @@ cdef extern from "Python.h":
     Py_ssize_t block_len "PyBytes_GET_SIZE"(PyObject *)
     int resize_block "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
 
-cdef extern from "<fcntl.h>" nogil:
-    enum:
-        F_SETPIPE_SZ
-
 cdef extern from "_line_await.h":
     ctypedef object (*line_step)(object reader)
     object line_await_type()
@@ -57,8 +52,6 @@ cdef enum:
     # System calls in a row before the loop gets a turn, so that a stream that always has
     # data does not starve the rest.
     BUDGET = 16
-    FULL_READS_TO_GROW = 4
-    GROWN_PIPE = 256 * 1024
 
 cdef object LineAwait = line_await_type()
 Coroutine.register(LineAwait)
@@ -87,7 +80,7 @@ cdef object wait_line(object reader):
 
 
 @cython.no_gc_clear
-cdef class Reader(Source):
+cdef class Reader(ReadEnd):
     def __cinit__(self, *args, **kwargs):
         psn_buf_init(&self.buf)
         self.budget = BUDGET
@@ -150,12 +143,6 @@ cdef class Reader(Source):
             reads -= 1
             self._fill()
 
-    cdef int _schedule(self) except -1:
-        if not self.deferred and self.engine is not None and not self.engine.gone:
-            self.deferred = True
-            self.engine.defer(self)
-        return 0
-
     cdef Py_ssize_t _held(self):
         return <Py_ssize_t>psn_buf_len(&self.buf) + self.gathered_len
 
@@ -168,28 +155,6 @@ cdef class Reader(Source):
         # get it back in a program with other threads can take milliseconds.
         n = psn_buf_fill(&self.buf, self.fd, CHUNK)
         return self._after_read(n, CHUNK)
-
-    cdef int _after_read(self, ssize_t n, ssize_t wanted) except -1:
-        if n > 0:
-            if n == CHUNK:
-                self._count_full()
-            # A pipe that gave less than it was asked for is empty, and what comes next is
-            # announced; the end may have been announced before.
-            self.more = n == wanted or self.hung_up
-            return 1
-        if n == -EAGAIN:
-            self.more = False
-            return 0
-        self._end(None if n == 0 else error_of(n))
-        return 1
-
-    cdef void _count_full(self) noexcept:
-        """A larger pipe hides the time it takes to wake up the other side, but its pages
-        are a budget that all children share: only a stream that flows gets one. Where it
-        is refused all goes on as before."""
-        self.full_reads += 1
-        if self.full_reads == FULL_READS_TO_GROW:
-            fcntl(self.fd, F_SETPIPE_SZ, GROWN_PIPE)
 
     cdef int _end(self, exc) except -1:
         self.more = False
@@ -211,31 +176,13 @@ cdef class Reader(Source):
                 waiter.set_result(None)
         return 0
 
-    def _shut(self):
-        """Close the pipe; what was read can still be taken, then comes the end."""
-        if not self.eof:
-            self._end(None)
-
     # What the transport of this pipe shows
-
-    def _pipe_fileno(self):
-        return self.fd
-
-    def _stop(self, bint stopped):
-        """Pause reading, or resume it."""
-        self.stopped = stopped
-        if not stopped:
-            self.more = True
-            self._schedule()
 
     def _is_piped(self):
         return self.piped
 
     def _fed_by(self):
         return self.transport
-
-    def _stopped(self):
-        return self.stopped
 
     # Waiting
 
@@ -317,16 +264,10 @@ cdef class Reader(Source):
 
     cdef bytes _read_direct(self, Py_ssize_t n):
         """Read at most n bytes into the object that is returned; None if there are none."""
-        cdef ssize_t got
-        n = min(n, CHUNK)
-        cdef PyObject *block = new_block(NULL, n)
-        got = psn_sys_read(self.fd, block_start(block), n)
-        if got <= 0:
-            Py_CLEAR(block)
-        self._after_read(got, n)
+        data = self._read_block(min(n, CHUNK))
         if self.more:
             self._schedule()
-        return hand_over(&block, got) if got > 0 else None
+        return data
 
     def _try_read(self, Py_ssize_t n):
         """Return what read(n) returns, or None if it has to wait."""
