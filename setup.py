@@ -16,6 +16,7 @@ MODULES = {
     "_ends": ["csrc/psn_outq.c"],
     "_reader": ["csrc/psn_buf.c", "src/procession/_line_await.c"],
     "_writer": [],
+    "_transport": [],
     "_child": ["csrc/psn_reap.c"],
     "_spawn": [
         "csrc/psn_argv.c",

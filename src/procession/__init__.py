@@ -13,7 +13,8 @@ if not sys.platform.startswith("linux"):
     )
 
 from procession import subprocess
-from procession.loop import install, uninstall
+from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
+from procession.lowlevel import subprocess_exec, subprocess_shell
 from procession.streams import StreamReader, StreamWriter
 from procession.subprocess import (
     DEVNULL,
@@ -30,24 +31,43 @@ __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "EventLoop",
     "Process",
     "StreamReader",
     "StreamWriter",
+    "SubprocessMixin",
     "create_subprocess_exec",
     "create_subprocess_shell",
     "install",
+    "new_event_loop",
     "subprocess",
+    "subprocess_exec",
+    "subprocess_shell",
     "uninstall",
 ]
 
 for _public in (
+    EventLoop,
     Process,
     StreamReader,
     StreamWriter,
+    SubprocessMixin,
     create_subprocess_exec,
     create_subprocess_shell,
     install,
+    new_event_loop,
+    subprocess_exec,
+    subprocess_shell,
     uninstall,
 ):
     _public.__module__ = "procession"
 del _public
+
+
+def __getattr__(name: str) -> object:
+    if name == "EventLoopPolicy":
+        from procession.loop import make_policy
+
+        policy = globals()[name] = make_policy()
+        return policy
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

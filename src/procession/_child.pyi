@@ -1,17 +1,19 @@
 from asyncio import AbstractEventLoop, Future
+from typing import Any
 
 from typing_extensions import Self, disjoint_base
 
-from procession._reader import Reader
+from procession._ends import ReadEnd, WriteEnd
 from procession._spawn import Newborn
-from procession._writer import Writer
 from procession.command import Command
 
-_Streams = tuple[Writer | None, Reader | None, Reader | None]
+_Streams = tuple[WriteEnd | None, ReadEnd | None, ReadEnd | None]
 
 @disjoint_base
 class Child(Newborn):
-    def __new__(cls, loop: AbstractEventLoop, command: Command, streams: _Streams) -> Self: ...
+    def __new__(
+        cls, loop: AbstractEventLoop, command: Command, streams: _Streams, owner: Any = None
+    ) -> Self: ...
     @property
     def pid(self) -> int: ...
     @property
@@ -20,9 +22,10 @@ class Child(Newborn):
     def close_streams(self) -> None: ...
     def send_signal(self, sig: int) -> None: ...
     def poll(self) -> int | None: ...
+    def wait_blocking(self, timeout: float | None = None) -> bool: ...
     def _begin_wait(self) -> Future[int]: ...
     def _wait_failed(self, waiter: Future[int]) -> None: ...
 
 def start(
-    loop: AbstractEventLoop, command: Command, streams: _Streams
+    loop: AbstractEventLoop, command: Command, streams: _Streams, owner: Any = None
 ) -> tuple[Child, Future[None]]: ...

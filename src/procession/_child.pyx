@@ -1,5 +1,6 @@
 """One child of one event loop: how it comes to be, how it is signalled, how it ends."""
 cimport cython
+from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport ESRCH
 from libc.signal cimport SIGKILL
 from libc.stdint cimport uint32_t
@@ -16,12 +17,12 @@ from procession._psn cimport (
     psn_reap_take,
     psn_reap_wait,
 )
-from procession._reader cimport Reader
+from procession._ends cimport ReadEnd, WriteEnd
 from procession._spawn cimport Fork, Newborn, Spawner, failure, fork, free_job, plan, spawner_of
-from procession._writer cimport Writer
 
 import logging
 import warnings
+from time import monotonic
 
 logger = logging.getLogger("asyncio")
 
@@ -30,6 +31,8 @@ cdef enum:
     UNKNOWN_STATUS = 255
     # How long the end of a loop waits for a killed child before it is reaped in the back.
     LAST_WAIT_MS = 200
+    # How often a wait that blocks looks for Ctrl-C.
+    SIGNALS_MS = 50
 
 
 @cython.no_gc_clear
@@ -41,14 +44,16 @@ cdef class Child(Newborn):
     cdef Fork fork              # on the slow road, until the outcome is known
     cdef object streams         # (stdin, stdout, stderr), kept alive until the exit
     cdef list waiters           # futures of those who wait for the exit
+    cdef object owner           # a transport that hears of birth and exit, or None
     cdef bint unwanted          # whoever asked has gone: to be killed and reaped
     cdef readonly int pid
     cdef readonly object returncode
 
-    def __cinit__(self, loop, command, streams):
+    def __cinit__(self, loop, command, streams, owner=None):
         self.loop = loop
         self.command = command
         self.streams = streams
+        self.owner = owner
         self.waiters = []
         count(CHILD, 1)
 
@@ -75,7 +80,7 @@ cdef class Child(Newborn):
             engine.unuse()
             engine.look_idle()
             raise
-        engine.children.add(self)
+        engine.held.add(self)
 
     cdef int _born(self) except -1:
         """The outcome of the spawn is known."""
@@ -106,11 +111,11 @@ cdef class Child(Newborn):
         stdin, stdout, stderr = self.streams
         try:
             if stdin is not None:
-                (<Writer>stdin).connect(self.engine, self._take_end(0))
+                (<WriteEnd>stdin).connect(self.engine, self._take_end(0))
             if stdout is not None:
-                (<Reader>stdout).connect(self.engine, self._take_end(1))
+                (<ReadEnd>stdout).connect(self.engine, self._take_end(1))
             if stderr is not None:
-                (<Reader>stderr).connect(self.engine, self._take_end(2))
+                (<ReadEnd>stderr).connect(self.engine, self._take_end(2))
             self.engine.watch(self, self.job.born.pidfd, PSN_POLL_READ)
             self.job.born.pidfd = -1
         except BaseException as error:
@@ -118,6 +123,8 @@ cdef class Child(Newborn):
             self._leave()
             self._tell(error)
             return
+        if self.owner is not None and not self.born.done():
+            self.owner._started(self)
         if not self._tell(None):
             # Cancelled while this was on its way.
             self._end_unwanted()
@@ -129,8 +136,8 @@ cdef class Child(Newborn):
     cdef _leave(self):
         """Nothing more will come of this child."""
         self.close_ends()
-        self.streams = None
-        self.engine.children.discard(self)
+        self.streams = self.owner = None
+        self.engine.held.discard(self)
 
     cdef _tell(self, error):
         """Tell the outcome; return whether somebody still wants it."""
@@ -195,6 +202,22 @@ cdef class Child(Newborn):
             self._ready(0)
         return self.returncode
 
+    def wait_blocking(self, timeout=None):
+        """Wait for the exit on this thread, timeout seconds at most; say if it came."""
+        deadline = None if timeout is None else monotonic() + timeout
+        cdef int ms
+        cdef int fd = self.fd
+        while self.poll() is None:
+            ms = SIGNALS_MS
+            if deadline is not None:
+                if deadline <= monotonic():
+                    return False
+                ms = min(ms, max(1, int((deadline - monotonic()) * 1000)))
+            with nogil:
+                psn_reap_wait(fd, ms)
+            PyErr_CheckSignals()
+        return True
+
     def _begin_wait(self):
         """Return a future that is done with the exit."""
         waiter = self.loop.create_future()
@@ -231,6 +254,8 @@ cdef class Child(Newborn):
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(self.returncode)
+        if self.owner is not None:
+            self.owner._exited(self.returncode)
         self._leave()
 
     cdef int _loop_closed(self) except -1:
@@ -249,6 +274,7 @@ cdef class Child(Newborn):
         cdef psn_exit exit
         cdef int fd
         self.waiters.clear()
+        self.owner = None
         if self.fd < 0:
             self._leave()
             return 0
@@ -268,12 +294,13 @@ cdef void warn_killed(int pid) noexcept:
                   f"it is killed", ResourceWarning)
 
 
-def start(loop, command, streams):
+def start(loop, command, streams, owner=None):
     """Ask for a child. Return it with a future that is done when it has exec'ed.
 
     `streams` are (stdin, stdout, stderr), unconnected, None where there is no pipe. What
-    can be found wrong beforehand is raised here, the rest by the future.
+    can be found wrong beforehand is raised here, the rest by the future. The owner's
+    `_started(child)` is called before anything is read, `_exited(returncode)` at the end.
     """
-    cdef Child child = Child(loop, command, streams)
+    cdef Child child = Child(loop, command, streams, owner)
     child._start()
     return child, child.born

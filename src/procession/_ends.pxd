@@ -1,3 +1,5 @@
+from libc.stdint cimport uint32_t
+
 from procession._engine cimport Engine, Source
 from procession._psn cimport psn_outq
 
@@ -13,6 +15,7 @@ cdef class ReadEnd(Source):
     cdef int full_reads         # that got all they asked for, since the start
     cdef int budget             # system calls before the loop gets a turn
 
+    cdef int connect(self, Engine engine, int fd) except -1
     # Have a turn of the loop later.
     cdef int _schedule(self) except -1
     # Note what a read of at most `wanted` bytes has returned. Return whether anything
@@ -30,6 +33,7 @@ cdef class ReadEnd(Source):
 cdef class WriteEnd(Source):
     cdef psn_outq outq
     cdef object pieces          # a deque: what the queue borrows its bytes from
+    cdef uint32_t idle_events   # watched for while nothing is queued
     cdef object error           # what broke the pipe, None if it was closed in order
     cdef size_t high            # bytes queued above which writers should pause
     cdef size_t low             # and at which they go on
@@ -37,6 +41,7 @@ cdef class WriteEnd(Source):
     cdef bint closing           # takes no more
     cdef bint lost              # the pipe is closed
 
+    cdef int connect(self, Engine engine, int fd) except -1
     cdef int put(self, data) except -1
     cdef int finish(self) except -1
     # Close the pipe: at its end, or because of an error.
@@ -52,3 +57,4 @@ cdef class WriteEnd(Source):
     cdef _flush(self)
     cdef _queue(self, data, const char *start, Py_ssize_t n)
     cdef _mark(self)
+    cdef uint32_t _wanted(self) noexcept

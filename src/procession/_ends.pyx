@@ -47,6 +47,9 @@ cdef enum:
 
 @cython.no_gc_clear
 cdef class ReadEnd(Source):
+    cdef int connect(self, Engine engine, int fd) except -1:
+        return 0
+
     cdef int _schedule(self) except -1:
         if not self.deferred and self.engine is not None and not self.engine.gone:
             self.deferred = True
@@ -121,6 +124,15 @@ cdef class WriteEnd(Source):
 
     def __dealloc__(self):
         psn_outq_free(&self.outq)
+
+    cdef int connect(self, Engine engine, int fd) except -1:
+        # Only a hang-up is reported until something is queued: an empty pipe is always
+        # writable, and telling so would wake the loop for nothing.
+        engine.watch(self, fd, self._wanted())
+        return 0
+
+    cdef uint32_t _wanted(self) noexcept:
+        return self.idle_events | (PSN_POLL_WRITE if self.outq.bytes else 0)
 
     # What the kernel tells
 
@@ -224,8 +236,8 @@ cdef class WriteEnd(Source):
         cdef bint first = self.outq.bytes == 0
         check(psn_outq_push(&self.outq, start, n))
         self.pieces.append(piece)
-        if first:
-            self.engine.change(self, PSN_POLL_WRITE)
+        if first and self.slot >= 0:
+            self.engine.change(self, self._wanted())
         self._mark()
 
     cdef _mark(self):

@@ -39,7 +39,7 @@ cdef class Engine:
     cdef bint gone              # the loop was closed
     cdef int owner_pid          # after a fork the other process owns nothing here
     cdef int wake_fd            # borrowed from the spawner: written to, it wakes the loop
-    cdef set children           # kept alive until they have ended
+    cdef set held               # sources kept alive: children that run, pipes of transports
     cdef list deferred          # sources with a turn to come
     cdef Source spawner         # made with the first spawn, closed when all is idle
     cdef void *door             # borrowed: the loop holds it while it watches the poller

@@ -101,7 +101,7 @@ cdef class Engine:
         self.loop = loop
         psn_poll_init(&self.poll)
         self.free_slots = []
-        self.children = set()
+        self.held = set()
         self.deferred = []
         self.owner_pid = getpid()
         self.wake_fd = -1
@@ -279,7 +279,7 @@ cdef class Engine:
         if not self.mine():
             psn_poll_close(&self.poll)
             return
-        sources = self.children | {
+        sources = self.held | {
             <Source>self.slots[i].source for i in range(self.n_slots)
             if self.slots[i].source != NULL}
         sources.discard(self.spawner)
@@ -289,7 +289,7 @@ cdef class Engine:
         for source in sources:
             source._let_go()
         self.deferred.clear()
-        self.children.clear()
+        self.held.clear()
         self._close()
         self.dispatching = False
 

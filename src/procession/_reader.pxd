@@ -2,7 +2,6 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
 from procession._ends cimport ReadEnd
-from procession._engine cimport Engine
 from procession._psn cimport psn_buf
 
 
@@ -20,8 +19,6 @@ cdef class Reader(ReadEnd):
     cdef bint gathering         # whoever waits wants everything
     cdef bint woken             # who waited has been woken and has not run yet
     cdef object spare           # a LineAwait to use again, or None
-
-    cdef int connect(self, Engine engine, int fd) except -1
 
     # For this module only.
     cdef _read_ahead(self)

@@ -18,11 +18,8 @@ cdef class Writer(WriteEnd):
         count(WRITER, -1)
 
     cdef int connect(self, Engine engine, int fd) except -1:
-        # Only a hang-up is reported until something is queued: an empty pipe is always
-        # writable, and telling so would wake the loop for nothing.
         self.loop = engine.loop
-        engine.watch(self, fd, 0)
-        return 0
+        return WriteEnd.connect(self, engine, fd)
 
     cdef _on_resume(self):
         self._tell_drainers(None)

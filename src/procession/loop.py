@@ -1,37 +1,147 @@
-"""Put this package under programs that call asyncio."""
+"""Event loops whose subprocesses are ours, and programs that call asyncio put on them."""
 
 from __future__ import annotations
 
 import asyncio
+import asyncio.base_events
 import asyncio.subprocess
+import warnings
 from typing import Any
 
+from procession import lowlevel
+from procession.command import Stream, StrOrBytesPath
+from procession.lowlevel import PIPE, Factory
 from procession.subprocess import create_subprocess_exec, create_subprocess_shell
 
-_OURS = {
+
+class SubprocessMixin:
+    """The methods of an event loop that concern children and pipes, on our engine.
+
+    For a loop of any kind that has add_reader(), first among the base classes:
+    `class Loop(procession.SubprocessMixin, uvloop.Loop): pass`.
+    """
+
+    async def subprocess_exec(
+        self,
+        protocol_factory: Factory,
+        program: StrOrBytesPath,
+        *args: StrOrBytesPath,
+        stdin: Stream = PIPE,
+        stdout: Stream = PIPE,
+        stderr: Stream = PIPE,
+        **kwargs: Any,
+    ) -> tuple[Any, Any]:
+        """Run a program whose events call a protocol; return (transport, protocol).
+
+        Arguments, errors and cancellation as for create_subprocess_exec().
+        """
+        return await lowlevel.subprocess_exec_on(
+            self,
+            protocol_factory,
+            program,
+            *args,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            **kwargs,
+        )
+
+    async def subprocess_shell(
+        self,
+        protocol_factory: Factory,
+        cmd: str | bytes,
+        *,
+        stdin: Stream = PIPE,
+        stdout: Stream = PIPE,
+        stderr: Stream = PIPE,
+        **kwargs: Any,
+    ) -> tuple[Any, Any]:
+        """Run a command line whose events call a protocol; return (transport, protocol)."""
+        return await lowlevel.subprocess_shell_on(
+            self, protocol_factory, cmd, stdin=stdin, stdout=stdout, stderr=stderr, **kwargs
+        )
+
+    async def connect_read_pipe(self, protocol_factory: Factory, pipe: Any) -> tuple[Any, Any]:
+        """Read from a pipe, FIFO, terminal or socket; return (transport, protocol).
+
+        `pipe` is a file object, which is made non-blocking and belongs to the transport
+        from now on. Cancelled, it is closed.
+
+        Raises:
+            ValueError: pipe is of another kind.
+            PermissionError: the kernel cannot wait for this device, such as /dev/null.
+        """
+        return await lowlevel.connect_read_pipe(self, protocol_factory, pipe)
+
+    async def connect_write_pipe(self, protocol_factory: Factory, pipe: Any) -> tuple[Any, Any]:
+        """Write to a pipe, FIFO, terminal or socket; return (transport, protocol).
+
+        The rest as for connect_read_pipe().
+        """
+        return await lowlevel.connect_write_pipe(self, protocol_factory, pipe)
+
+
+class EventLoop(SubprocessMixin, asyncio.SelectorEventLoop):  # type: ignore[misc]
+    """asyncio's selector loop, with children and pipes on our engine."""
+
+
+def new_event_loop() -> EventLoop:
+    """Return a new EventLoop: for `asyncio.Runner(loop_factory=procession.new_event_loop)`."""
+    return EventLoop()
+
+
+def make_policy() -> type:
+    """Return the class EventLoopPolicy, where asyncio has policies.
+
+    Made on demand: from 3.14 on asyncio warns whoever touches them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        base: Any = asyncio.DefaultEventLoopPolicy
+
+    class EventLoopPolicy(base):  # type: ignore[misc]
+        """asyncio's default policy, whose loops are EventLoop."""
+
+        _loop_factory = EventLoop
+
+    EventLoopPolicy.__module__ = "procession"
+    EventLoopPolicy.__qualname__ = "EventLoopPolicy"
+    return EventLoopPolicy
+
+
+_CALLS = {
     "create_subprocess_exec": create_subprocess_exec,
     "create_subprocess_shell": create_subprocess_shell,
 }
-_MODULES = (asyncio, asyncio.subprocess)
+_METHODS = {
+    "subprocess_exec": SubprocessMixin.subprocess_exec,
+    "subprocess_shell": SubprocessMixin.subprocess_shell,
+}
+_PLACES: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (asyncio, _CALLS),
+    (asyncio.subprocess, _CALLS),
+    (asyncio.base_events.BaseEventLoop, _METHODS),
+)
 _originals: list[tuple[Any, str, Any]] = []
 
 
 def install() -> None:
-    """Make asyncio.create_subprocess_exec and _shell those of this package.
+    """Put this package under programs that call asyncio.
 
-    Libraries that call asyncio get them, too, unless they imported the functions by name
-    before. A second call changes nothing.
+    asyncio.create_subprocess_exec and _shell are replaced, and loop.subprocess_exec and
+    _shell of asyncio's event loops. Libraries get them, too, unless they imported the
+    functions by name before. A second call changes nothing.
     """
     if _originals:
         return
-    for module in _MODULES:
-        for name, function in _OURS.items():
-            _originals.append((module, name, getattr(module, name)))
-            setattr(module, name, function)
+    for place, replacements in _PLACES:
+        for name, function in replacements.items():
+            _originals.append((place, name, getattr(place, name)))
+            setattr(place, name, function)
 
 
 def uninstall() -> None:
     """Undo install()."""
     while _originals:
-        module, name, function = _originals.pop()
-        setattr(module, name, function)
+        place, name, function = _originals.pop()
+        setattr(place, name, function)

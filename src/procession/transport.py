@@ -1,33 +1,37 @@
 """The transports behind a Process and its streams, made when somebody asks for one.
 
 The bytes do not pass through them: they show the child and its streams in the shape that
-asyncio's transports have.
+asyncio's transports have. Those that call a protocol are in lowlevel.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
+from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable
+from signal import SIGKILL, SIGTERM
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from procession.streams import StreamReader, StreamWriter
+    from procession._child import Child
+    from procession._ends import ReadEnd, WriteEnd
     from procession.subprocess import Process
 
 
 class PipeEnd:
     """Our end of a pipe, as far as a file object's interface makes sense for it."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, end: ReadEnd | WriteEnd) -> None:
+        self._end = end
 
     def __repr__(self) -> str:
-        return f"<PipeEnd fd={self._stream._pipe_fileno()}>"
+        return f"<PipeEnd fd={self._end._pipe_fileno()}>"
 
     @property
     def closed(self) -> bool:
-        return bool(self._stream._pipe_fileno() < 0)
+        return self._end._pipe_fileno() < 0
 
     def fileno(self) -> int:
         """Return the descriptor.
@@ -37,7 +41,7 @@ class PipeEnd:
         """
         if self.closed:
             raise ValueError("I/O operation on closed file")
-        return int(self._stream._pipe_fileno())
+        return self._end._pipe_fileno()
 
 
 def transport_of(owner: Any, make: Callable[[Any], Any]) -> Any:
@@ -54,119 +58,152 @@ def transport_of(owner: Any, make: Callable[[Any], Any]) -> Any:
 
 
 class ReadPipe(asyncio.ReadTransport):
-    """The transport of a child's stdout or stderr."""
+    """The transport of a pipe that is read here."""
 
-    def __init__(self, reader: StreamReader) -> None:
-        super().__init__({"pipe": PipeEnd(reader)})
-        self._reader = reader
+    _end: ReadEnd
+
+    def __init__(self, end: ReadEnd) -> None:
+        super().__init__({"pipe": PipeEnd(end)})
+        self._end = end
 
     def __repr__(self) -> str:
-        return f"<ReadPipe fd={self._reader._pipe_fileno()}>"
+        return f"<{type(self).__name__} {self._state()}>"
+
+    def _state(self) -> str:
+        fd = self._end._pipe_fileno()
+        if fd < 0:
+            return "closed"
+        return f"fd={fd} {'polling' if self.is_reading() else 'idle'}"
 
     def is_reading(self) -> bool:
-        return not self.is_closing() and not self._reader._stopped()
+        return not self.is_closing() and not self._end._stopped()
 
     def pause_reading(self) -> None:
         if self.is_reading():
-            self._reader._stop(True)
+            self._end._stop(True)
 
     def resume_reading(self) -> None:
-        if not self.is_closing() and self._reader._stopped():
-            self._reader._stop(False)
+        if not self.is_closing() and self._end._stopped():
+            self._end._stop(False)
 
     def is_closing(self) -> bool:
-        return bool(self._reader._pipe_fileno() < 0)
+        return self._end._pipe_fileno() < 0
 
     def close(self) -> None:
-        self._reader._shut()
+        self._end._shut()
 
 
 class WritePipe(asyncio.WriteTransport):
-    """The transport of a child's stdin."""
+    """The transport of a pipe that is written here."""
 
-    def __init__(self, writer: StreamWriter) -> None:
-        super().__init__({"pipe": PipeEnd(writer)})
-        self._writer = writer
+    _end: WriteEnd
+
+    def __init__(self, end: WriteEnd) -> None:
+        super().__init__({"pipe": PipeEnd(end)})
+        self._end = end
 
     def __repr__(self) -> str:
-        return f"<WritePipe fd={self._writer._pipe_fileno()} bufsize={self._writer._queued()}>"
+        return f"<{type(self).__name__} {self._state()}>"
+
+    def _state(self) -> str:
+        end = self._end
+        if end._pipe_fileno() < 0:
+            return "closed"
+        state = "polling" if end._queued() else "idle"
+        return f"fd={end._pipe_fileno()} {state} bufsize={end._queued()}"
 
     def write(self, data: Any) -> None:
-        self._writer.write(data)
+        self._end.write(data)
 
     def writelines(self, list_of_data: Any) -> None:
-        self._writer.writelines(list_of_data)
+        self._end.writelines(list_of_data)
 
     def can_write_eof(self) -> bool:
         return True
 
     def write_eof(self) -> None:
-        self._writer.write_eof()
+        self._end.write_eof()
 
     def is_closing(self) -> bool:
-        return self._writer.is_closing()
+        return self._end.is_closing()
 
     def close(self) -> None:
-        self._writer.close()
+        self._end.close()
 
     def abort(self) -> None:
-        self._writer._abort()
+        self._end._abort()
 
     def get_write_buffer_size(self) -> int:
-        return self._writer._queued()
+        return self._end._queued()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._writer._limits()
+        return self._end._limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._writer._set_limits(high, low)
+        self._end._set_limits(high, low)
 
 
 class Popen:
     """What `get_extra_info("subprocess")` returns: the child with Popen's attributes."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self.args = process._args
-        self.pid = process.pid
-        self.stdin = process.stdin and PipeEnd(process.stdin)
-        self.stdout = process.stdout and PipeEnd(process.stdout)
-        self.stderr = process.stderr and PipeEnd(process.stderr)
+    def __init__(
+        self, child: Child, args: Any, ends: tuple[WriteEnd | None, ReadEnd | None, ReadEnd | None]
+    ) -> None:
+        self._child = child
+        self.args = args
+        self.pid = child.pid
+        self.stdin, self.stdout, self.stderr = (end and PipeEnd(end) for end in ends)
 
     def __repr__(self) -> str:
         return f"<Popen: returncode: {self.returncode} args: {self.args!r}>"
 
     @property
     def returncode(self) -> int | None:
-        return self._process.returncode
+        return self._child.returncode
 
     def poll(self) -> int | None:
         """Ask the kernel whether the child has ended; return the returncode, or None."""
-        return self._process.poll()
+        return self._child.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit while the event loop stands still.
+
+        Raises:
+            subprocess.TimeoutExpired: timeout seconds have passed.
+        """
+        if not self._child.wait_blocking(timeout):
+            raise TimeoutExpired(self.args, timeout or 0)
+        return self.returncode  # type: ignore[return-value]
 
     def send_signal(self, sig: int) -> None:
         """As subprocess.Popen: nothing happens after the exit."""
         if self.returncode is None:
-            self._process.send_signal(sig)
+            self._child.send_signal(sig)
 
     def terminate(self) -> None:
-        self.send_signal(15)
+        self.send_signal(SIGTERM)
 
     def kill(self) -> None:
-        self.send_signal(9)
+        self.send_signal(SIGKILL)
 
 
-class ProcessTransport(asyncio.SubprocessTransport):
-    """The transport of a Process."""
+class ProcessTransport(BaseSubprocessTransport):
+    """The transport of a Process, which has no protocol."""
 
     def __init__(self, process: Process) -> None:
-        super().__init__({"subprocess": Popen(process)})
+        ends = (process.stdin, process.stdout, process.stderr)
+        asyncio.BaseTransport.__init__(
+            self, {"subprocess": Popen(process._child, process._args, ends)}
+        )
         self._process = process
+
+    def __del__(self) -> None:
+        """Let go in silence: the Process goes on."""
 
     def __repr__(self) -> str:
         process = self._process
         state = "running" if process.returncode is None else f"returncode={process.returncode}"
-        return f"<ProcessTransport pid={process.pid} {state}>"
+        return f"<{type(self).__name__} pid={process.pid} {state}>"
 
     def get_pid(self) -> int:
         return self._process.pid
@@ -179,6 +216,12 @@ class ProcessTransport(asyncio.SubprocessTransport):
             return self._process.stdin.transport
         reader = {1: self._process.stdout, 2: self._process.stderr}.get(fd)
         return None if reader is None else reader._transport
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        raise NotImplementedError("a Process is not behind a protocol")
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        raise NotImplementedError("a Process is not behind a protocol")
 
     def send_signal(self, signal: int) -> None:
         self._process.send_signal(signal)
