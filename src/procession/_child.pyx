@@ -232,11 +232,22 @@ cdef class Child(Newborn):
 
     cdef int _ready(self, uint32_t events) except -1:
         cdef psn_exit exit
-        cdef int rc = psn_reap_take(self.fd, &exit)
+        cdef int rc
+        if self.owner is not None:
+            self._hear_out()
+            if self.fd < 0:
+                return 0
+        rc = psn_reap_take(self.fd, &exit)
         check(rc)
         if rc == 1:
             self._ended(&exit)
         return 0
+
+    cdef _hear_out(self):
+        """A protocol hears what the child wrote before it hears of its end."""
+        for end in self.streams[1:]:
+            if end is not None and (<ReadEnd>end).fd >= 0:
+                (<ReadEnd>end)._ready(PSN_POLL_READ)
 
     cdef _ended(self, psn_exit *exit):
         """Reaping and publishing are one step of the loop: the number of a child whose
@@ -267,7 +278,8 @@ cdef class Child(Newborn):
             (<Spawner>self.engine.spawner).abandon(self)
             return 0
         psn_reap_signal(self.fd, SIGKILL)
-        warn_killed(self.pid)
+        if not self.unwanted:
+            warn_killed(self.pid)
         return 0
 
     cdef int _let_go(self) except -1:

@@ -251,8 +251,10 @@ class SubprocessTransport(BaseSubprocessTransport):
         self._protocol.pipe_data_received(fd, data)
 
     def _pipe_connection_lost(self, fd: int, exc: BaseException | None) -> None:
-        self._call(self._protocol.pipe_connection_lost, fd, exc)
-        self._try_finish()
+        try:
+            self._protocol.pipe_connection_lost(fd, exc)
+        finally:
+            self._try_finish()
 
     def _exited(self, returncode: int) -> None:
         if self._loop.get_debug():
