@@ -74,6 +74,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
+    # The first of uvloop's loops opens descriptors that stay for all, and are no leak.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("uvloop").new_event_loop().close()
     # What lives on is set aside, so that the guard's collections are quick.
     gc.collect()
     gc.freeze()

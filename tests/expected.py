@@ -79,6 +79,21 @@ DIFFERENCES = (
         before(3, 14) or not before(3, 15),
     ),
     asyncio_differs(
+        "test_lowlevel::test_pausing_inside_a_callback_*",
+        "asyncio's pipe transports have is_reading() from 3.11 on",
+        before(3, 11),
+    ),
+    asyncio_differs(
+        "test_lowlevel::test_a_paused_pipe_*",
+        "asyncio's pipe transports have is_reading() from 3.11 on",
+        before(3, 11),
+    ),
+    asyncio_differs(
+        "test_lowlevel::test_callbacks_run_in_the_context_of_the_call",
+        "asyncio's watcher thread tells the exit in a context of its own",
+        before(3, 12),
+    ),
+    asyncio_differs(
         "test_communicate::test_communicate_none_closes_stdin",
         "asyncio closes stdin only after some input",
         before(3, 12),

@@ -88,3 +88,19 @@ async def test_after_uninstall_children_are_asyncios_and_not_of_procession(proce
 
     assert await process.wait() == 4
     assert type(process) is asyncio.subprocess.Process
+
+
+async def test_the_low_level_of_asyncios_loops_is_procession_after_install(procession):
+    original = asyncio.BaseEventLoop.subprocess_exec
+    procession.install()
+    loop = asyncio.get_running_loop()
+
+    transport, _ = await loop.subprocess_exec(asyncio.SubprocessProtocol, *sh("exit 3"))
+    other, _ = await loop.subprocess_shell(asyncio.SubprocessProtocol, "exit 4")
+
+    assert type(transport).__module__.startswith("procession")
+    assert (await transport._wait(), await other._wait()) == (3, 4)
+    for each in (transport, other):
+        each.close()
+    procession.uninstall()
+    assert asyncio.BaseEventLoop.subprocess_exec is original

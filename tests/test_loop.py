@@ -1,0 +1,85 @@
+"""EventLoop, SubprocessMixin, new_event_loop() and EventLoopPolicy."""
+
+import asyncio
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import procession
+from children import sh
+
+HAS_POLICIES = sys.version_info < (3, 16)
+
+
+async def status_of_a_child():
+    """Run a child by asyncio's call, and one by the loop's."""
+    process = await asyncio.create_subprocess_exec(*sh("exit 3"))
+    transport, _ = await asyncio.get_running_loop().subprocess_shell(
+        asyncio.SubprocessProtocol, "exit 4"
+    )
+    assert type(transport).__module__.startswith("procession")
+    second = await transport._wait()
+    transport.close()
+    return await process.wait(), second
+
+
+def test_new_event_loop_makes_a_selector_loop():
+    loop = procession.new_event_loop()
+
+    assert isinstance(loop, procession.EventLoop)
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+    assert loop.run_until_complete(status_of_a_child()) == (3, 4)
+    loop.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio.run(loop_factory=) is from 3.12 on")
+def test_asyncio_run_takes_the_factory():
+    assert asyncio.run(status_of_a_child(), loop_factory=procession.new_event_loop) == (3, 4)
+
+
+@pytest.mark.skipif(not HAS_POLICIES, reason="policies were removed from asyncio")
+def test_the_policy_makes_loops_of_procession():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.set_event_loop_policy(procession.EventLoopPolicy())
+        try:
+            assert asyncio.run(status_of_a_child()) == (3, 4)
+            loop = asyncio.new_event_loop()
+        finally:
+            asyncio.set_event_loop_policy(None)
+
+    assert isinstance(loop, procession.EventLoop)
+    loop.close()
+
+
+def test_importing_the_package_and_naming_the_policy_warns_of_nothing():
+    code = "import procession; procession.EventLoopPolicy"
+
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = procession.no_such_name
+
+
+def test_the_mixin_serves_a_loop_of_another_kind():
+    class Loop(procession.SubprocessMixin, asyncio.SelectorEventLoop):
+        pass
+
+    loop = Loop()
+    assert loop.run_until_complete(status_of_a_child()) == (3, 4)
+    loop.close()
+
+
+def test_the_mixin_serves_uvloop():
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+    class Loop(procession.SubprocessMixin, uvloop.Loop):
+        pass
+
+    loop = Loop()
+    assert loop.run_until_complete(status_of_a_child()) == (3, 4)
+    loop.close()
