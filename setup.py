@@ -101,7 +101,10 @@ def extensions():
     )
 
 
+# Elsewhere the package is Python on top of asyncio: see src/procession/elsewhere.py.
+HAS_ENGINE = sys.platform.startswith("linux")
+
 setup(
-    ext_modules=extensions() if COMPILING & set(sys.argv) else [],
+    ext_modules=extensions() if HAS_ENGINE and COMPILING & set(sys.argv) else [],
     options={"build_ext": {"parallel": True}},
 )

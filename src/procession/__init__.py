@@ -6,24 +6,57 @@ Replace `asyncio.create_subprocess_exec` by `procession.create_subprocess_exec`,
 
 import sys
 
-if not sys.platform.startswith("linux"):
-    raise ImportError(
-        f"procession runs on Linux; this is {sys.platform}. Use asyncio.create_subprocess_exec "
-        "here (on Windows with the default ProactorEventLoop), which has the same interface."
+if sys.platform.startswith("linux"):
+    from procession import subprocess
+    from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
+    from procession.lowlevel import subprocess_exec, subprocess_shell
+    from procession.streams import StreamReader, StreamWriter
+    from procession.subprocess import (
+        DEVNULL,
+        PIPE,
+        STDOUT,
+        Process,
+        create_subprocess_exec,
+        create_subprocess_shell,
     )
 
-from procession import subprocess
-from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
-from procession.lowlevel import subprocess_exec, subprocess_shell
-from procession.streams import StreamReader, StreamWriter
-from procession.subprocess import (
-    DEVNULL,
-    PIPE,
-    STDOUT,
-    Process,
-    create_subprocess_exec,
-    create_subprocess_shell,
-)
+    for _public in (
+        EventLoop,
+        Process,
+        StreamReader,
+        StreamWriter,
+        SubprocessMixin,
+        create_subprocess_exec,
+        create_subprocess_shell,
+        install,
+        new_event_loop,
+        subprocess_exec,
+        subprocess_shell,
+        uninstall,
+    ):
+        _public.__module__ = "procession"
+    del _public
+else:
+    from procession import elsewhere as subprocess
+    from procession.elsewhere import (
+        DEVNULL,
+        PIPE,
+        STDOUT,
+        EventLoop,
+        Process,
+        StreamReader,
+        StreamWriter,
+        SubprocessMixin,
+        create_subprocess_exec,
+        create_subprocess_shell,
+        install,
+        new_event_loop,
+        subprocess_exec,
+        subprocess_shell,
+        uninstall,
+    )
+
+    sys.modules["procession.subprocess"] = subprocess
 
 __version__ = "0.1.0"
 
@@ -46,28 +79,11 @@ __all__ = [
     "uninstall",
 ]
 
-for _public in (
-    EventLoop,
-    Process,
-    StreamReader,
-    StreamWriter,
-    SubprocessMixin,
-    create_subprocess_exec,
-    create_subprocess_shell,
-    install,
-    new_event_loop,
-    subprocess_exec,
-    subprocess_shell,
-    uninstall,
-):
-    _public.__module__ = "procession"
-del _public
-
-
 def __getattr__(name: str) -> object:
     if name == "EventLoopPolicy":
-        from procession.loop import make_policy
+        # On demand: from 3.14 on asyncio warns whoever touches its policies.
+        from procession.policy import make_policy
 
-        policy = globals()[name] = make_policy()
+        policy = globals()[name] = make_policy(EventLoop)
         return policy
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

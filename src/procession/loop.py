@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import asyncio.subprocess
-import warnings
 from typing import Any
 
 from procession import lowlevel
@@ -88,25 +87,6 @@ class EventLoop(SubprocessMixin, asyncio.SelectorEventLoop):  # type: ignore[mis
 def new_event_loop() -> EventLoop:
     """Return a new EventLoop: for `asyncio.Runner(loop_factory=procession.new_event_loop)`."""
     return EventLoop()
-
-
-def make_policy() -> type:
-    """Return the class EventLoopPolicy, where asyncio has policies.
-
-    Made on demand: from 3.14 on asyncio warns whoever touches them.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        base: Any = asyncio.DefaultEventLoopPolicy
-
-    class EventLoopPolicy(base):  # type: ignore[misc]
-        """asyncio's default policy, whose loops are EventLoop."""
-
-        _loop_factory = EventLoop
-
-    EventLoopPolicy.__module__ = "procession"
-    EventLoopPolicy.__qualname__ = "EventLoopPolicy"
-    return EventLoopPolicy
 
 
 _CALLS = {
