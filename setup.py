@@ -17,7 +17,8 @@ MODULES = {
     "_reader": ["csrc/psn_buf.c", "src/procession/_line_await.c"],
     "_writer": [],
     "_transport": [],
-    "_child": ["csrc/psn_reap.c"],
+    "_reaper": ["csrc/psn_reap.c", "csrc/psn_sigchld.c", "csrc/psn_waiter.c"],
+    "_child": [],
     "_spawn": [
         "csrc/psn_argv.c",
         "csrc/psn_child.c",

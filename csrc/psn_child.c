@@ -100,6 +100,8 @@ static long move_descriptors(const struct psn_stdio *stdio)
         switch (op->kind) {
         case PSN_FDOP_LIFT:
             rc = call(SYS_fcntl, op->from, F_DUPFD_CLOEXEC, 3, 0);
+            if (rc == -EINVAL) /* 3 is beyond the limit */
+                rc = -EMFILE;
             lifted[op->to] = (int)rc;
             break;
         case PSN_FDOP_LIFTED:

@@ -21,7 +21,7 @@ struct psn_job *psn_job_new(void)
     job->plan.gid = -1;
     job->plan.uid = -1;
     job->plan.abandoned = &job->abandoned;
-    job->born.pid = -1;
+    atomic_store(&job->born.pid, -1);
     atomic_store(&job->born.pidfd, -1);
     for (int i = 0; i < 3; i++)
         job->ends[i] = -1;

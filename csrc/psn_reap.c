@@ -1,11 +1,6 @@
 #include "psn_reap.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static int status_of(const siginfo_t *info)
 {
@@ -25,39 +20,31 @@ static void ask_kernel(int pidfd, struct psn_exit *exit)
     struct psn_pidfd_info info = {.mask = PSN_PIDFD_INFO_EXIT};
 
     exit->source = PSN_EXIT_UNKNOWN;
-    if (ioctl(pidfd, PSN_PIDFD_GET_INFO, &info) == 0 &&
+    if (pidfd >= 0 && ioctl(pidfd, PSN_PIDFD_GET_INFO, &info) == 0 &&
         (info.mask & PSN_PIDFD_INFO_EXIT)) {
         exit->source = PSN_EXIT_INFO;
         exit->status = info.exit_code;
     }
 }
 
-int psn_reap_take(int pidfd, struct psn_exit *exit)
+int psn_reap_take(struct psn_ref ref, struct psn_exit *exit)
 {
     siginfo_t info;
-    long rc;
 
-    memset(&info, 0, sizeof info);
     memset(exit, 0, sizeof *exit);
-    /* The system call has a fifth argument that the C library's function lacks. */
-    do
-        rc = syscall(SYS_waitid, PSN_P_PIDFD, pidfd, &info, WEXITED | WNOHANG,
-                     &exit->usage);
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0 && errno == ECHILD) {
-        ask_kernel(pidfd, exit);
+    int rc = psn_ref_wait(ref, WNOHANG, &info, &exit->usage);
+    if (rc == -ECHILD) {
+        ask_kernel(ref.pidfd, exit);
         return 1;
     }
-    if (rc < 0)
-        return -errno;
-    if (info.si_pid == 0)
-        return 0;
+    if (rc <= 0)
+        return rc;
     exit->source = PSN_EXIT_WAITID;
     exit->status = status_of(&info);
     return 1;
 }
 
-int psn_reap_wait(int pidfd, int timeout_ms)
+static int poll_pidfd(int pidfd, int timeout_ms)
 {
     struct pollfd pollfd = {.fd = pidfd, .events = POLLIN};
     int rc;
@@ -68,7 +55,18 @@ int psn_reap_wait(int pidfd, int timeout_ms)
     return rc > 0;
 }
 
-int psn_reap_signal(int pidfd, int sig)
+int psn_reap_wait(struct psn_ref ref, int timeout_ms)
 {
-    return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno : 0;
+    const struct timespec pause = {.tv_nsec = 1000000};
+    siginfo_t info;
+
+    if (ref.pidfd >= 0)
+        return poll_pidfd(ref.pidfd, timeout_ms);
+    for (int ms = 0;; ms++) {
+        if (psn_ref_wait(ref, WNOHANG | WNOWAIT, &info, NULL) != 0)
+            return 1;
+        if (ms >= timeout_ms)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
 }

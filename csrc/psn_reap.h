@@ -1,11 +1,10 @@
-/* How a child's end is learnt, and how it is signalled: through its pidfd, never
- * through a number that may belong to somebody else by now. */
+/* How a child's end is learnt: reaped here, or by somebody else. */
 #ifndef PSN_REAP_H
 #define PSN_REAP_H
 
 #include "psn_config.h"
 
-#include <sys/resource.h>
+#include "psn_ref.h"
 
 enum psn_exit_source {
     PSN_EXIT_WAITID, /* reaped here: status and usage are right */
@@ -21,12 +20,9 @@ struct psn_exit {
 
 /* Reap the child if it has ended. Returns 1 with *exit filled in, 0 while it runs, or
  * a negative errno. */
-int psn_reap_take(int pidfd, struct psn_exit *exit);
+int psn_reap_take(struct psn_ref ref, struct psn_exit *exit);
 
 /* Wait for the child's end, timeout_ms at most. Returns whether it has come. */
-int psn_reap_wait(int pidfd, int timeout_ms);
-
-/* pidfd_send_signal(2). Returns 0 or a negative errno: -ESRCH after the reap. */
-int psn_reap_signal(int pidfd, int sig);
+int psn_reap_wait(struct psn_ref ref, int timeout_ms);
 
 #endif

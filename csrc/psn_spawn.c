@@ -71,22 +71,52 @@ static int write_flag(void *flag)
     return 0;
 }
 
-int psn_spawn_probe(struct psn_stack *stack)
+/* One child on the way that is tried. Returns its pid or a negative errno. */
+static pid_t try_clone(struct psn_stack *stack, int flags, volatile int *flag,
+                       int *pidfd)
+{
+    uint64_t before;
+
+    block_signals(&before);
+    pid_t pid = clone(write_flag, stack_top(stack), CLONE_VM | CLONE_VFORK | flags,
+                      (void *)flag, pidfd);
+    int err = -errno;
+    restore_signals(&before);
+    return pid < 0 ? err : pid;
+}
+
+/* Whether all works that is done with a pidfd. */
+static int is_usable(int pidfd)
+{
+    siginfo_t info;
+
+    return pidfd >= 0 && syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 &&
+           waitid(PSN_P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) == 0;
+}
+
+int psn_spawn_probe(struct psn_stack *stack, struct psn_abilities *can)
 {
     int pidfd = -1;
     volatile int flag = 0;
-    uint64_t before;
-    block_signals(&before);
-    pid_t pid = clone(write_flag, stack_top(stack),
-                      CLONE_VM | CLONE_VFORK | PSN_CLONE_PIDFD, (void *)&flag, &pidfd);
-    int err = -errno;
-    restore_signals(&before);
-    if (pid < 0)
-        return err == -EINVAL ? PSN_ROAD_COPIED : err;
-    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-        ;
-    psn_sys_close(&pidfd);
-    return flag ? PSN_ROAD_SHARED : PSN_ROAD_COPIED;
+
+    *can = (struct psn_abilities){PSN_ROAD_SHARED, 0};
+    pid_t pid = try_clone(stack, PSN_CLONE_PIDFD, &flag, &pidfd);
+    if (pid > 0) {
+        can->has_pidfd = is_usable(pidfd);
+        psn_sys_close(&pidfd);
+    } else if (pid != -EINVAL && pid != -ENOSYS && pid != -EPERM) {
+        return pid;
+    } else {
+        pid = try_clone(stack, 0, &flag, NULL);
+    }
+    if (pid < 0 && pid != -EINVAL)
+        return pid;
+    if (pid > 0 && !can->has_pidfd)
+        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    if (!flag)
+        can->road = PSN_ROAD_COPIED;
+    return 0;
 }
 
 static int run_child(void *arg)
@@ -111,27 +141,30 @@ static void forget_frames(struct psn_stack *stack)
 #endif
 }
 
+/* With either flag the kernel stores before the child runs: its pidfd, or its number. */
 static int clone_child(struct start *start, int flags, struct psn_stack *stack,
                        struct psn_born *born)
 {
+    _Atomic int *stored = flags & PSN_CLONE_PIDFD ? &born->pidfd : &born->pid;
     uint64_t before;
     int err = 0;
 
     block_signals(&before);
-    born->pid = clone(run_child, stack_top(stack), flags | PSN_CLONE_PIDFD | SIGCHLD,
-                      start, (int *)&born->pidfd);
-    if (born->pid < 0) {
+    pid_t pid =
+        clone(run_child, stack_top(stack), flags | SIGCHLD, start, (int *)stored);
+    if (pid < 0) {
         err = -errno;
         atomic_store(&born->pidfd, -1);
         born->report = (struct psn_report){PSN_STEP_CLONE, err};
     }
+    atomic_store(&born->pid, pid);
     restore_signals(&before);
     forget_frames(stack);
     return err;
 }
 
 /* CLONE_VFORK: this thread is back when the child has exec'ed or ended. */
-static int spawn_shared(const struct psn_plan *plan, struct psn_stack *stack,
+static int spawn_shared(const struct psn_plan *plan, int flags, struct psn_stack *stack,
                         struct psn_born *born)
 {
     int changes_ids = plan->set_groups || plan->uid >= 0 || plan->gid >= 0;
@@ -139,14 +172,14 @@ static int spawn_shared(const struct psn_plan *plan, struct psn_stack *stack,
 
     if (changes_ids)
         psn_creds_enter();
-    int err = clone_child(&start, CLONE_VM | CLONE_VFORK, stack, born);
+    int err = clone_child(&start, flags | CLONE_VM | CLONE_VFORK, stack, born);
     if (changes_ids)
         psn_creds_leave();
     return err;
 }
 
 /* The report comes through a pipe, which exec closes. */
-static int spawn_copied(const struct psn_plan *plan, struct psn_stack *stack,
+static int spawn_copied(const struct psn_plan *plan, int flags, struct psn_stack *stack,
                         struct psn_born *born)
 {
     int ends[2];
@@ -157,19 +190,19 @@ static int spawn_copied(const struct psn_plan *plan, struct psn_stack *stack,
         return -errno;
     }
     /* The child puts its stdio on 0-2; the report's end must not be there. */
-    int report_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
-    int err = report_fd < 0 ? -errno : 0;
+    int report_fd = psn_sys_dup(ends[1]);
+    int err = report_fd < 0 ? report_fd : 0;
     psn_sys_close(&ends[1]);
     if (err < 0) {
         born->report = (struct psn_report){PSN_STEP_PIPE, err};
     } else {
         struct start start = {plan, &report, report_fd};
-        err = clone_child(&start, 0, stack, born);
+        err = clone_child(&start, flags, stack, born);
         psn_sys_close(&report_fd);
     }
     /* Nothing is shared, so the child cannot see the flag: the look comes after it. */
     if (err == 0 && atomic_load(plan->abandoned))
-        syscall(SYS_pidfd_send_signal, atomic_load(&born->pidfd), SIGKILL, NULL, 0);
+        kill(atomic_load(&born->pid), SIGKILL);
     if (err == 0 && psn_sys_read(ends[0], &report, sizeof report) == sizeof report)
         born->report = report;
     psn_sys_close(&ends[0]);
@@ -188,10 +221,12 @@ static int check_open(const struct psn_stdio *stdio)
     return 0;
 }
 
-int psn_spawn(const struct psn_plan *plan, enum psn_road road, struct psn_stack *stack,
-              struct psn_born *born)
+int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
+              struct psn_stack *stack, struct psn_born *born)
 {
-    born->pid = -1;
+    int flags = can->has_pidfd ? PSN_CLONE_PIDFD : CLONE_PARENT_SETTID;
+
+    atomic_store(&born->pid, -1);
     atomic_store(&born->pidfd, -1);
     born->report = (struct psn_report){PSN_STEP_NONE, 0};
 
@@ -200,18 +235,9 @@ int psn_spawn(const struct psn_plan *plan, enum psn_road road, struct psn_stack 
         born->report = (struct psn_report){PSN_STEP_STDIO, err};
         return err;
     }
-    err = road == PSN_ROAD_SHARED ? spawn_shared(plan, stack, born)
-                                  : spawn_copied(plan, stack, born);
+    err = can->road == PSN_ROAD_SHARED ? spawn_shared(plan, flags, stack, born)
+                                       : spawn_copied(plan, flags, stack, born);
     if (err < 0)
         return err;
-    if (born->report.step == PSN_STEP_NONE)
-        return 0;
-    /* ECHILD, because SIGCHLD is ignored or somebody waits for everything, is as good
-     * as a reap. */
-    siginfo_t info;
-    while (waitid(PSN_P_PIDFD, (id_t)atomic_load(&born->pidfd), &info, WEXITED) < 0 &&
-           errno == EINTR)
-        ;
-    born->pid = -1;
-    return born->report.err;
+    return born->report.step == PSN_STEP_NONE ? 0 : born->report.err;
 }

@@ -22,10 +22,17 @@ struct psn_stack {
     size_t size;
 };
 
+/* What spawning can rely on. */
+struct psn_abilities {
+    enum psn_road road;
+    int has_pidfd; /* pidfds can be had, waited for and signalled */
+};
+
 struct psn_born {
-    pid_t pid;
     /* Set by the kernel before the child runs, so that another thread can end a
-     * child that hangs in exec; -1 where there is no child. Owned by the caller. */
+     * child that hangs in exec; -1 where there is none. The descriptor is owned by the
+     * caller. Without pidfds only the number is set, with them first the descriptor. */
+    _Atomic int pid;
     _Atomic int pidfd;
     struct psn_report report;
 };
@@ -34,14 +41,15 @@ struct psn_born {
 int psn_stack_init(struct psn_stack *stack);
 void psn_stack_free(struct psn_stack *stack);
 
-/* Find out which road works, by a child that writes to its parent's memory.
- * Returns an enum psn_road, or a negative errno. */
-int psn_spawn_probe(struct psn_stack *stack);
+/* Find out what works, by children that write to their parent's memory: a kernel may be
+ * old, a filter may refuse, an emulator may do otherwise than it says. Returns 0 or a
+ * negative errno, which is about the moment. */
+int psn_spawn_probe(struct psn_stack *stack, struct psn_abilities *can);
 
-/* Make the child. Returns 0 with born->pid and born->pidfd set, or a negative errno
- * with born->report saying where it went wrong; a child that failed has been reaped,
- * its pidfd stays open in born for the caller to close under its own lock. */
-int psn_spawn(const struct psn_plan *plan, enum psn_road road, struct psn_stack *stack,
-              struct psn_born *born);
+/* Make the child. Returns 0 with born->pid and, where there are any, born->pidfd set,
+ * or a negative errno with born->report saying where it went wrong; a child that failed
+ * is left in born for the caller to reap, after nobody can signal it any more. */
+int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
+              struct psn_stack *stack, struct psn_born *born);
 
 #endif

@@ -1,5 +1,6 @@
 #include "psn_spawner.h"
 
+#include "psn_ref.h"
 #include "psn_sys.h"
 
 #include <pthread.h>
@@ -9,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #define THREAD_STACK_BYTES (256 * 1024)
 
@@ -33,7 +33,7 @@ struct psn_spawner {
     int waiting;      /* of the threads, those with nothing to do */
     int closing;
     int64_t taken_ns; /* when a job last left the queue */
-    enum psn_road road;
+    struct psn_abilities can;
 };
 
 /* What a thread knows about itself, to compare with what the caller had. */
@@ -77,22 +77,26 @@ static struct psn_job *shift(struct list *list)
     return job;
 }
 
-static void kill_pidfd(int pidfd)
+/* The child of a job, if there is one. */
+static struct psn_ref ref_of(struct psn_job *job)
 {
-    if (pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    return (struct psn_ref){atomic_load(&job->born.pid), atomic_load(&job->born.pidfd)};
+}
+
+/* The same, which from now on nobody finds there. */
+static struct psn_ref take_ref(struct psn_job *job)
+{
+    return (struct psn_ref){atomic_exchange(&job->born.pid, -1),
+                            atomic_exchange(&job->born.pidfd, -1)};
 }
 
 /* Kill, reap, free. Waits for the child to be gone, so it belongs on a thread. */
 static void bury(struct psn_job *job)
 {
-    int pidfd = atomic_load(&job->born.pidfd);
-    siginfo_t info;
+    struct psn_ref ref = take_ref(job);
 
-    kill_pidfd(pidfd);
-    if (pidfd >= 0)
-        while (waitid(PSN_P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
-            ;
+    psn_ref_signal(ref, SIGKILL);
+    psn_ref_bury(ref);
     psn_job_free(job);
 }
 
@@ -114,20 +118,23 @@ static void run(struct worker *worker, struct psn_job *job)
     int64_t begun = psn_sys_now_ns();
 
     match_caller(worker, job);
-    int err = psn_spawn(&job->plan, spawner->road, &worker->stack, &job->born);
+    int err = psn_spawn(&job->plan, &spawner->can, &worker->stack, &job->born);
     /* The child has its copies. Kept any longer they would hold off its end of file. */
     psn_job_close_ends(job);
 
     pthread_mutex_lock(&spawner->lock);
+    if (err < 0) {
+        /* Under the lock: abandon() may be about to signal this child, whose number or
+         * descriptor is nobody's after the reap. */
+        struct psn_ref failed = take_ref(job);
+        pthread_mutex_unlock(&spawner->lock);
+        psn_ref_bury(failed);
+        pthread_mutex_lock(&spawner->lock);
+    }
     unlink_job(&spawner->running, job);
     if (spawner->workers > spawner->base_workers &&
         psn_sys_now_ns() - begun >= STUCK_NS)
         spawner->workers--;
-    if (err < 0) {
-        /* Under the lock: abandon() may be about to signal this descriptor. */
-        int pidfd = atomic_exchange(&job->born.pidfd, -1);
-        psn_sys_close(&pidfd);
-    }
     job->state = PSN_JOB_DONE;
     if (atomic_load(&job->abandoned)) {
         pthread_mutex_unlock(&spawner->lock);
@@ -263,7 +270,8 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-int psn_spawner_open(struct psn_spawner **out, int workers, enum psn_road road)
+int psn_spawner_open(struct psn_spawner **out, int workers,
+                     const struct psn_abilities *can)
 {
     struct psn_spawner *spawner = calloc(1, sizeof *spawner);
 
@@ -283,7 +291,7 @@ int psn_spawner_open(struct psn_spawner **out, int workers, enum psn_road road)
     pthread_mutex_init(&spawner->lock, NULL);
     spawner->workers = spawner->base_workers = workers;
     spawner->threads = 1;
-    spawner->road = road;
+    spawner->can = *can;
     *out = spawner;
     return 0;
 }
@@ -352,7 +360,7 @@ static void abandon(struct psn_spawner *spawner, struct psn_job *job)
 {
     atomic_store(&job->abandoned, 1);
     if (job->state == PSN_JOB_RUNNING) {
-        kill_pidfd(atomic_load(&job->born.pidfd));
+        psn_ref_signal(ref_of(job), SIGKILL);
     } else if (job->state == PSN_JOB_QUEUED) {
         unlink_job(&spawner->queue, job);
         psn_job_free(job);
@@ -369,16 +377,17 @@ void psn_spawner_abandon(struct psn_spawner *spawner, struct psn_job *job)
     pthread_mutex_unlock(&spawner->lock);
 }
 
-void psn_spawner_bury(struct psn_spawner *spawner, int pidfd)
+void psn_spawner_bury(struct psn_spawner *spawner, struct psn_ref ref)
 {
     struct psn_job *job = psn_job_new();
 
     if (job == NULL) {
-        kill_pidfd(pidfd);
-        psn_sys_close(&pidfd);
+        psn_ref_signal(ref, SIGKILL);
+        psn_sys_close(&ref.pidfd);
         return;
     }
-    atomic_store(&job->born.pidfd, pidfd);
+    atomic_store(&job->born.pid, ref.pid);
+    atomic_store(&job->born.pidfd, ref.pidfd);
     atomic_store(&job->abandoned, 1);
     psn_spawner_submit(spawner, job);
 }

@@ -9,12 +9,14 @@
 #include "psn_config.h"
 
 #include "psn_job.h"
+#include "psn_ref.h"
 
 struct psn_spawner;
 
 /* Make a spawner that runs `workers` jobs at once. No thread is started yet.
  * Returns 0 or a negative errno. */
-int psn_spawner_open(struct psn_spawner **spawner, int workers, enum psn_road road);
+int psn_spawner_open(struct psn_spawner **spawner, int workers,
+                     const struct psn_abilities *can);
 
 /* A descriptor that is readable while there may be jobs to take. Borrowed. */
 int psn_spawner_event_fd(const struct psn_spawner *spawner);
@@ -30,8 +32,8 @@ struct psn_job *psn_spawner_take(struct psn_spawner *spawner);
  */
 void psn_spawner_abandon(struct psn_spawner *spawner, struct psn_job *job);
 
-/* Kill and reap the child behind a pidfd on a spawner thread. Takes the pidfd over. */
-void psn_spawner_bury(struct psn_spawner *spawner, int pidfd);
+/* Kill and reap a child on a spawner thread. Takes its pidfd over. */
+void psn_spawner_bury(struct psn_spawner *spawner, struct psn_ref ref);
 
 /* Abandon every job and let the threads go when they have finished. Never waits for
  * a child that hangs. */

@@ -20,6 +20,18 @@ static inline void psn_sys_close(int *fd)
     *fd = -1;
 }
 
+/* Copy a descriptor to a number of its own above 0-2, close-on-exec. Returns it or a
+ * negative errno. */
+static inline int psn_sys_dup(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    if (copy >= 0)
+        return copy;
+    /* EINVAL: 3 is beyond the limit, so there is no such number. */
+    return errno == EINVAL ? -EMFILE : -errno;
+}
+
 static inline ssize_t psn_sys_read(int fd, void *to, size_t n)
 {
     ssize_t rc;

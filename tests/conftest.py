@@ -14,11 +14,37 @@ import warnings
 import pytest
 
 from children import TIMEOUT
-from expected import difference_of, is_strict
+from helpers import own_interpreter
+from helpers.refusal import refuse_pidfds
+from expected import difference_of
 
 REAPING_GRACE = 5.0
 EXPECTED_HANG = 0.7
 HAS_PASSED = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("procession", "kernels that have less than this one")
+    group.addoption(
+        "--backend",
+        choices=["pidfd", "thread", "sigchld"],
+        default="pidfd",
+        help="how procession learns of exits (default: by pidfd)",
+    )
+    group.addoption(
+        "--refuse",
+        choices=["ENOSYS", "EPERM"],
+        help="have the kernel refuse pidfds, clone3 and close_range with this error",
+    )
+
+
+def pytest_configure(config):
+    refusal = config.getoption("refuse")
+    if refusal is not None:
+        refuse_pidfds(refusal)
+    own_interpreter.backend = config.getoption("backend")
+    if own_interpreter.backend != "pidfd":
+        importlib.import_module("procession._reaper").use_backend(own_interpreter.backend)
 
 
 @pytest.fixture(params=["asyncio", "procession"])
@@ -61,16 +87,27 @@ def implementation_of(item):
     return callspec.params.get("implementation") if callspec else None
 
 
+def has_pidfds(config):
+    return config.getoption("backend") == "pidfd" and not config.getoption("refuse")
+
+
 def pytest_collection_modifyitems(items):
+    if items and not has_pidfds(items[0].config):
+        # What asyncio does with less is not asked.
+        items[:] = [item for item in items if implementation_of(item) != "asyncio"]
     for item in items:
+        if item.get_closest_marker("needs_pidfd") and not has_pidfds(item.config):
+            item.add_marker(pytest.mark.skip(reason="without pidfds nobody could"))
         implementation = implementation_of(item)
         if implementation is None:
             continue
         file = item.path.stem
         names = (f"{file}::{item.originalname}", f"{file}::{item.name}")
-        reason = difference_of(implementation, names)
-        if reason is not None:
-            item.add_marker(pytest.mark.xfail(strict=is_strict(implementation), reason=reason))
+        difference = difference_of(implementation, names)
+        if difference is not None:
+            item.add_marker(
+                pytest.mark.xfail(strict=difference.strict, reason=difference.reason)
+            )
 
 
 def pytest_collection_finish():

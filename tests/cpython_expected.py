@@ -35,14 +35,17 @@ DIFFERENCES = (
     Difference(
         "test_subprocess_read_pipe_cancelled",
         "it replaces the loop's connect_read_pipe, which procession does not call",
+        install_only=True,
     ),
     Difference(
         "test_subprocess_write_pipe_cancelled",
         "it replaces the loop's connect_write_pipe, which procession does not call",
+        install_only=True,
     ),
     Difference(
         "test_subprocess_read_write_pipe_cancelled",
         "it replaces the loop's connect_*_pipe, which procession does not call",
+        install_only=True,
     ),
     Difference(
         "test_close_dont_kill_finished",

@@ -20,8 +20,8 @@ CC = os.environ.get("CC", "cc")
 # Between clone and exec nothing else is safe.
 CHILD_MAY_CALL = {"syscall", "__errno_location"}
 
-# "Dumpable" is a property of the process: see psn_creds.c.
-MAY_KEEP_STATE = {"psn_creds"}
+# "Dumpable" and the disposition of a signal are properties of the process.
+MAY_KEEP_STATE = {"psn_creds", "psn_sigchld"}
 
 needs_compiler = pytest.mark.skipif(
     shutil.which(CC) is None or shutil.which("nm") is None,

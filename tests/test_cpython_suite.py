@@ -105,6 +105,9 @@ def cases():
 
 def parameter(name, case):
     marks = marks_of(case)
+    if "Fast" in name:
+        # The watcher reaps every child of the process.
+        marks.append(pytest.mark.needs_pidfd)
     if name != QUICK:
         marks.append(pytest.mark.slow)
     return pytest.param(name, case, id=f"{name}-{case}", marks=marks)

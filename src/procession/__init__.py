@@ -19,6 +19,7 @@ if sys.platform.startswith("linux"):
         create_subprocess_exec,
         create_subprocess_shell,
     )
+    from procession.waiting import wait_pid
 
     for _public in (
         EventLoop,
@@ -33,6 +34,7 @@ if sys.platform.startswith("linux"):
         subprocess_exec,
         subprocess_shell,
         uninstall,
+        wait_pid,
     ):
         _public.__module__ = "procession"
     del _public
@@ -54,6 +56,7 @@ else:
         subprocess_exec,
         subprocess_shell,
         uninstall,
+        wait_pid,
     )
 
     sys.modules["procession.subprocess"] = subprocess
@@ -77,6 +80,7 @@ __all__ = [
     "subprocess_exec",
     "subprocess_shell",
     "uninstall",
+    "wait_pid",
 ]
 
 def __getattr__(name: str) -> object:

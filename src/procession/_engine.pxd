@@ -7,6 +7,7 @@ from procession._psn cimport psn_poll
 # borrowed reference: whoever drops the last other one closes the descriptor with it.
 cdef class Source:
     cdef Engine engine          # None while not watched
+    cdef bint serves            # the engine itself: watching it is no use
     cdef int fd                 # owned; -1 means none
     cdef int slot               # in the engine's table, -1 while not watched
 
@@ -42,6 +43,7 @@ cdef class Engine:
     cdef set held               # sources kept alive: children that run, pipes of transports
     cdef list deferred          # sources with a turn to come
     cdef Source spawner         # made with the first spawn, closed when all is idle
+    cdef Source bell            # the same with the first child without a pidfd
     cdef void *door             # borrowed: the loop holds it while it watches the poller
     cdef object __weakref__
 
@@ -51,7 +53,7 @@ cdef class Engine:
     cdef void unuse(self) noexcept
     # To be called on the loop's thread when the last use may have ended.
     cdef int look_idle(self) except -1
-    # Report events of fd to source. The spawner's do not count as use.
+    # Report events of fd to source.
     cdef int watch(self, Source source, int fd, uint32_t events) except -1
     cdef int change(self, Source source, uint32_t events) except -1
     cdef void unwatch(self, Source source) noexcept

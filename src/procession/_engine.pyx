@@ -146,6 +146,9 @@ cdef class Engine:
         if self.spawner is not None:
             self.spawner.close_fd()
             self.spawner = None
+        if self.bell is not None:
+            self.bell.close_fd()
+            self.bell = None
         psn_poll_close(&self.poll)
 
     cdef int watch(self, Source source, int fd, uint32_t events) except -1:
@@ -159,7 +162,7 @@ cdef class Engine:
         source.slot = slot
         source.fd = fd
         source.engine = self
-        if source is not self.spawner:
+        if not source.serves:
             self.users += 1
         return 0
 
@@ -191,7 +194,7 @@ cdef class Engine:
         self.slots[slot].source = NULL
         self.slots[slot].generation += 1
         self.free_slots.append(slot)
-        if source is not self.spawner:
+        if not source.serves:
             self.unuse()
 
     cdef int defer(self, Source source) except -1:
@@ -282,7 +285,7 @@ cdef class Engine:
         sources = self.held | {
             <Source>self.slots[i].source for i in range(self.n_slots)
             if self.slots[i].source != NULL}
-        sources.discard(self.spawner)
+        sources = {source for source in sources if not (<Source>source).serves}
         self.dispatching = True
         for source in sources:
             source._loop_closed()

@@ -24,6 +24,7 @@ cdef extern from "<sys/resource.h>" nogil:
 
 cdef extern from "psn_sys.h" nogil:
     void psn_sys_close(int *fd)
+    int psn_sys_dup(int fd)
     ssize_t psn_sys_read(int fd, void *to, size_t n)
     ssize_t psn_sys_write(int fd, const void *data, size_t n)
 
@@ -78,15 +79,50 @@ cdef extern from "psn_spawn.h" nogil:
     enum psn_road:
         PSN_ROAD_SHARED
         PSN_ROAD_COPIED
+    struct psn_abilities:
+        psn_road road
+        int has_pidfd
     struct psn_stack:
         pass
     struct psn_born:
-        pid_t pid
+        int pid
         int pidfd
         psn_report report
     int psn_stack_init(psn_stack *stack)
     void psn_stack_free(psn_stack *stack)
-    int psn_spawn_probe(psn_stack *stack)
+    int psn_spawn_probe(psn_stack *stack, psn_abilities *can)
+
+
+cdef extern from "psn_ref.h" nogil:
+    struct psn_ref:
+        pid_t pid
+        int pidfd
+    int psn_ref_signal(psn_ref ref, int sig)
+
+
+cdef extern from "psn_reap.h" nogil:
+    enum psn_exit_source:
+        PSN_EXIT_WAITID
+        PSN_EXIT_INFO
+        PSN_EXIT_UNKNOWN
+    struct psn_exit:
+        psn_exit_source source
+        int status
+    int psn_reap_take(psn_ref ref, psn_exit *exit)
+    int psn_reap_wait(psn_ref ref, int timeout_ms)
+
+
+cdef extern from "psn_waiter.h" nogil:
+    struct psn_waiter:
+        int bell
+    int psn_waiter_open(psn_waiter *waiter)
+    void psn_waiter_poke(psn_waiter *waiter)
+    void psn_waiter_close(psn_waiter *waiter)
+
+
+cdef extern from "psn_sigchld.h" nogil:
+    int psn_sigchld_open()
+    void psn_sigchld_close(int *bell)
 
 
 cdef extern from "psn_job.h" nogil:
@@ -111,26 +147,13 @@ cdef extern from "psn_job.h" nogil:
 cdef extern from "psn_spawner.h" nogil:
     struct psn_spawner:
         pass
-    int psn_spawner_open(psn_spawner **spawner, int workers, psn_road road)
+    int psn_spawner_open(psn_spawner **spawner, int workers, const psn_abilities *can)
     int psn_spawner_event_fd(const psn_spawner *spawner)
     void psn_spawner_submit(psn_spawner *spawner, psn_job *job)
     psn_job *psn_spawner_take(psn_spawner *spawner)
     void psn_spawner_abandon(psn_spawner *spawner, psn_job *job)
-    void psn_spawner_bury(psn_spawner *spawner, int pidfd)
+    void psn_spawner_bury(psn_spawner *spawner, psn_ref ref)
     void psn_spawner_close(psn_spawner *spawner)
-
-
-cdef extern from "psn_reap.h" nogil:
-    enum psn_exit_source:
-        PSN_EXIT_WAITID
-        PSN_EXIT_INFO
-        PSN_EXIT_UNKNOWN
-    struct psn_exit:
-        psn_exit_source source
-        int status
-    int psn_reap_take(int pidfd, psn_exit *exit)
-    int psn_reap_wait(int pidfd, int timeout_ms)
-    int psn_reap_signal(int pidfd, int sig)
 
 
 cdef extern from "psn_poll.h" nogil:

@@ -1,9 +1,10 @@
 from procession._engine cimport Engine, Source
-from procession._psn cimport psn_job, psn_spawner
+from procession._psn cimport psn_abilities, psn_job, psn_ref, psn_spawner
+from procession._reaper cimport Mortal
 
 
-# What a spawn is made for. The source's descriptor is the pidfd once there is one.
-cdef class Newborn(Source):
+# What a spawn is made for.
+cdef class Newborn(Mortal):
     cdef psn_job *job           # lent to the spawner while the spawn is under way
     cdef int ends[3]            # owned: our side of the pipes, -1 where there is none
 
@@ -15,6 +16,7 @@ cdef class Newborn(Source):
 # The threads of one engine that make its children.
 cdef class Spawner(Source):
     cdef psn_spawner *spawner   # owned until close_fd()
+    cdef psn_abilities can
     cdef object done            # a deque of newborns whose outcome waits to be handed over
 
     # Spawn newborn.job; newborn has to be kept alive by the caller until _born().
@@ -22,7 +24,7 @@ cdef class Spawner(Source):
     # Undo the spawn of newborn, whose job is gone then.
     cdef void abandon(self, Newborn newborn) noexcept
     # Kill and reap in the back. Takes the pidfd over.
-    cdef void bury(self, int pidfd) noexcept
+    cdef void bury(self, psn_ref ref) noexcept
 
 
 # Waits for the outcome of a fork with a preexec_fn.
@@ -42,3 +44,6 @@ cdef Fork fork(Engine engine, Newborn newborn, preexec_fn)
 cdef object failure(psn_job *job, command)
 
 cdef void free_job(Newborn newborn) noexcept
+
+# The child of newborn.job, which the job does not know any more.
+cdef psn_ref take_ref(Newborn newborn) noexcept

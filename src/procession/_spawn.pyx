@@ -17,6 +17,7 @@ from procession._psn cimport (
     PSN_STEP_CHDIR,
     PSN_STEP_EXEC,
     PSN_STEP_PREEXEC,
+    psn_abilities,
     psn_argv,
     psn_argv_extend,
     psn_argv_push,
@@ -29,8 +30,8 @@ from procession._psn cimport (
     psn_job_new,
     psn_job_note_caller,
     psn_job_seal,
+    psn_ref,
     psn_report,
-    psn_road,
     psn_spawn_probe,
     psn_spawner_abandon,
     psn_spawner_bury,
@@ -44,9 +45,11 @@ from procession._psn cimport (
     psn_stack_init,
     psn_stdio_plan,
     psn_sys_close,
+    psn_sys_dup,
     psn_sys_read,
     psn_sys_write,
 )
+from procession._reaper cimport Mortal, wants_pidfd
 
 import fcntl as fcntl_module
 import gc
@@ -54,10 +57,6 @@ import os
 import sys
 from collections import deque
 from subprocess import DEVNULL, PIPE, STDOUT, SubprocessError
-
-cdef extern from "<fcntl.h>" nogil:
-    enum:
-        F_DUPFD_CLOEXEC
 
 cdef extern from "<unistd.h>" nogil:
     int pipe2(int *ends, int flags)
@@ -88,15 +87,17 @@ cdef enum:
 cdef object LARGEST_ID = 2 ** 32 - 1
 cdef object LARGEST_LONG = 2 ** 63 - 1
 
-# A psn_road once it was tried out, which is done before the first spawn.
-cdef int _road = -1
+# Tried out before the first spawn.
+cdef psn_abilities _abilities
+cdef bint _has_abilities = False
 
 # The value of PATH, and the directories in it.
 cdef object _path = None
 cdef list _directories = []
 
 
-cdef class Newborn(Source):
+@cython.no_gc_clear
+cdef class Newborn(Mortal):
     def __cinit__(self, *args, **kwargs):
         for i in range(3):
             self.ends[i] = -1
@@ -118,6 +119,14 @@ cdef void free_job(Newborn newborn) noexcept:
     newborn.job = NULL
 
 
+cdef psn_ref take_ref(Newborn newborn) noexcept:
+    cdef psn_ref ref
+    ref.pid = newborn.job.born.pid
+    ref.pidfd = newborn.job.born.pidfd
+    newborn.job.born.pid = newborn.job.born.pidfd = -1
+    return ref
+
+
 # The spawner's threads
 
 
@@ -125,6 +134,7 @@ cdef void free_job(Newborn newborn) noexcept:
 cdef class Spawner(Source):
     def __cinit__(self):
         self.done = deque()
+        self.serves = True
 
     cdef int submit(self, Newborn newborn) except -1:
         newborn.job.owner = <void *>newborn
@@ -141,13 +151,13 @@ cdef class Spawner(Source):
             return
         # Taken back from the threads already, not handed over yet.
         self.done.remove(newborn)
-        if job.born.pidfd >= 0:
-            psn_spawner_bury(self.spawner, job.born.pidfd)
-            job.born.pidfd = -1
-        psn_job_free(job)
+        newborn.job = job
+        self.bury(take_ref(newborn))
+        free_job(newborn)
 
-    cdef void bury(self, int pidfd) noexcept:
-        psn_spawner_bury(self.spawner, pidfd)
+    cdef void bury(self, psn_ref ref) noexcept:
+        if ref.pid > 0 or ref.pidfd >= 0:
+            psn_spawner_bury(self.spawner, ref)
 
     cdef int _ready(self, uint32_t events) except -1:
         cdef psn_job *job = psn_spawner_take(self.spawner)
@@ -191,18 +201,25 @@ cdef class Spawner(Source):
         self.spawner = NULL
 
 
-cdef int road() except -1:
-    global _road
+cdef int learn_abilities(psn_abilities *can) except -1:
+    """Find out what the kernel lets us do, the first time."""
+    global _abilities, _has_abilities
+    cdef psn_abilities found
     cdef psn_stack stack
     cdef int rc
-    if _road < 0:
+    if not _has_abilities:
         check(psn_stack_init(&stack))
+        # Several threads may be at it: each finds the same.
         with nogil:
-            rc = psn_spawn_probe(&stack)
+            rc = psn_spawn_probe(&stack, &found)
         psn_stack_free(&stack)
         check(rc)
-        _road = rc
-    return _road
+        _abilities = found
+        _has_abilities = True
+    can[0] = _abilities
+    if not wants_pidfd():
+        can.has_pidfd = False
+    return 0
 
 
 cdef Spawner spawner_of(Engine engine):
@@ -210,7 +227,8 @@ cdef Spawner spawner_of(Engine engine):
         return <Spawner>engine.spawner
     cdef Spawner spawner = Spawner()
     cdef int workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
-    check(psn_spawner_open(&spawner.spawner, workers, <psn_road>road()))
+    learn_abilities(&spawner.can)
+    check(psn_spawner_open(&spawner.spawner, workers, &spawner.can))
     spawner.engine = engine
     engine.spawner = spawner
     try:
@@ -353,9 +371,8 @@ cdef int open_pipe(Newborn newborn, int i, pipesize) except -1:
 cdef int own(int fd) except -1:
     """Return a copy of the caller's descriptor: what it does with its own in the meantime
     does not matter then."""
-    cdef int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)
-    if copy < 0:
-        raise error_of(-errno)
+    cdef int copy = psn_sys_dup(fd)
+    check(copy)
     return copy
 
 
@@ -488,12 +505,13 @@ cdef Fork fork(Engine engine, Newborn newborn, preexec_fn):
     psn_job_close_ends(job)
     if job.born.pid < 0:
         raise error_of(err)
-    job.born.pidfd = <int>syscall(SYS_pidfd_open, job.born.pid, 0)
-    if job.born.pidfd < 0:
-        err = -errno
-        kill(job.born.pid, SIGKILL)
-        waitpid(job.born.pid, NULL, 0)
-        raise error_of(err)
+    if (<Spawner>engine.spawner).can.has_pidfd:
+        job.born.pidfd = <int>syscall(SYS_pidfd_open, job.born.pid, 0)
+        if job.born.pidfd < 0:
+            err = -errno
+            kill(job.born.pid, SIGKILL)
+            waitpid(job.born.pid, NULL, 0)
+            raise error_of(err)
     waiting.newborn = newborn
     try:
         engine.watch(waiting, waiting.fd, PSN_POLL_READ)

@@ -5,21 +5,16 @@ then eof_received() and connection_lost() through the loop. The engine keeps a h
 connect() to its connection_lost(), and the half keeps its transport.
 """
 cimport cython
-from libc.errno cimport EIO, errno
+from libc.errno cimport EIO
 from libc.stdint cimport uint32_t
-from posix.fcntl cimport fcntl
 
 from procession._ends cimport ReadEnd, WriteEnd
 from procession._engine cimport READER, WRITER, count, Engine, engine_of
-from procession._errors cimport error_of
-from procession._psn cimport PSN_POLL_HANGUP, PSN_POLL_READ
+from procession._errors cimport check
+from procession._psn cimport PSN_POLL_HANGUP, PSN_POLL_READ, psn_sys_dup
 
 import logging
 from contextvars import copy_context
-
-cdef extern from "<fcntl.h>" nogil:
-    enum:
-        F_DUPFD_CLOEXEC
 
 logger = logging.getLogger("asyncio")
 
@@ -33,9 +28,8 @@ cdef enum:
 cdef int duplicate(int fd) except -1:
     """Return a descriptor of our own for a pipe of the caller's, which may be watched
     elsewhere, too, and which it may close at any time."""
-    cdef int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)
-    if copy < 0:
-        raise error_of(-errno)
+    cdef int copy = psn_sys_dup(fd)
+    check(copy)
     return copy
 
 

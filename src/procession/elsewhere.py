@@ -31,6 +31,7 @@ __all__ = [
     "subprocess_exec",
     "subprocess_shell",
     "uninstall",
+    "wait_pid",
 ]
 
 T = TypeVar("T")
@@ -133,3 +134,14 @@ async def subprocess_shell(
     """
     loop = asyncio.get_running_loop()
     return await _explained(loop.subprocess_shell(protocol_factory, cmd, **kwargs))
+
+
+async def wait_pid(pid: int) -> int:
+    """Wait for a child that the program has started itself: only where there is an engine.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError(
+        "procession.wait_pid() runs on Linux. Here await asyncio.to_thread(os.waitpid, pid, 0)."
+    )

@@ -24,6 +24,7 @@ from procession import _child
 from procession._transport import ReadCore, WriteCore
 from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
 from procession.transport import Popen, ReadPipe, WritePipe
+from procession.waiting import end_of
 
 logger = logging.getLogger("asyncio")
 
@@ -336,16 +337,8 @@ class SubprocessTransport(BaseSubprocessTransport):
             pipe.pipe.close()
 
     async def _wait(self) -> int:
-        child = self._child
-        assert child is not None
-        if child.returncode is None:
-            waiter = child._begin_wait()
-            try:
-                await waiter
-            except BaseException:
-                child._wait_failed(waiter)
-                raise
-        return child.returncode  # type: ignore[return-value]
+        assert self._child is not None
+        return await end_of(self._child)
 
 
 def describe(pipe: Any) -> str:

@@ -13,6 +13,7 @@ from procession import _child
 from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
 from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
 from procession.transport import ProcessTransport, transport_of
+from procession.waiting import end_of
 
 __all__ = [
     "DEVNULL",
@@ -80,15 +81,7 @@ class Process(asyncio.subprocess.Process):
         output is unread. Any number of tasks may wait; cancelling one changes nothing for
         the child or the others.
         """
-        child = self._child
-        if child.returncode is None:
-            waiter = child._begin_wait()
-            try:
-                await waiter
-            except BaseException:
-                child._wait_failed(waiter)
-                raise
-        return child.returncode  # type: ignore[return-value]
+        return await end_of(self._child)
 
     def send_signal(self, signal: int) -> None:
         """Send a signal to the child.

@@ -5,8 +5,24 @@
 #include "check.h"
 
 #include "psn_job.h"
+#include "psn_reap.h"
 
 static const int inherited[3] = {-1, -1, -1};
+
+/* Whether the kernel is taken for one with pidfds. */
+static int has_pidfd = 1;
+
+static inline struct psn_ref ref_of(struct psn_job *job)
+{
+    return (struct psn_ref){job->born.pid, job->born.pidfd};
+}
+
+/* The same, which the job does not know any more. */
+static inline struct psn_ref take_ref(struct psn_job *job)
+{
+    return (struct psn_ref){atomic_exchange(&job->born.pid, -1),
+                            atomic_exchange(&job->born.pidfd, -1)};
+}
 
 static inline void push_string(struct psn_argv *argv, const char *s)
 {
@@ -47,12 +63,25 @@ static inline struct psn_job *ready(struct psn_job *job, const int source[3])
     return job;
 }
 
+/* Reaps a child that failed, as its caller does. */
+static inline int spawn_on(struct psn_stack *stack, struct psn_job *job,
+                           enum psn_road road)
+{
+    const struct psn_abilities can = {road, has_pidfd};
+    int rc = psn_spawn(&job->plan, &can, stack, &job->born);
+
+    assert(rc < 0 || (job->born.pidfd >= 0) == has_pidfd);
+    if (rc < 0)
+        psn_ref_bury(take_ref(job));
+    return rc;
+}
+
 static inline int spawn(struct psn_job *job, enum psn_road road)
 {
     struct psn_stack stack;
 
     assert(psn_stack_init(&stack) == 0);
-    int rc = psn_spawn(&job->plan, road, &stack, &job->born);
+    int rc = spawn_on(&stack, job, road);
     psn_stack_free(&stack);
     return rc;
 }

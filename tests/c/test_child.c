@@ -231,7 +231,7 @@ static void exec_under_fire(void)
         assert(spawn(job, road) == 0);
         assert(waitpid(job->born.pid, &status, 0) == job->born.pid);
         assert(status == SIGUSR1 || status == SIGRTMIN);
-        close(atomic_exchange(&job->born.pidfd, -1));
+        psn_ref_bury(take_ref(job));
     }
 
     atomic_store(&go_on, 0);

@@ -16,8 +16,8 @@ static struct psn_exit end_of(struct psn_job *job)
 {
     struct psn_exit exit;
 
-    wait_readable(job->born.pidfd);
-    assert(psn_reap_take(job->born.pidfd, &exit) == 1);
+    assert(psn_reap_wait(ref_of(job), PATIENCE_MS));
+    assert(psn_reap_take(ref_of(job), &exit) == 1);
     psn_job_free(job);
     return exit;
 }
@@ -52,7 +52,7 @@ static void a_core_dump_is_told(void)
 {
     struct psn_job *job = start("ulimit -c unlimited; kill -ABRT $$");
     siginfo_t info;
-    assert(waitid(PSN_P_PIDFD, (id_t)job->born.pidfd, &info, WEXITED | WNOWAIT) == 0);
+    assert(waitid(P_PID, (id_t)job->born.pid, &info, WEXITED | WNOWAIT) == 0);
 
     struct psn_exit exit = end_of(job);
 
@@ -64,13 +64,13 @@ static void a_running_child_is_left_alone(void)
 {
     struct psn_exit exit;
     struct psn_job *job = start("read line");
-    assert(psn_reap_signal(job->born.pidfd, SIGSTOP) == 0);
+    assert(psn_ref_signal(ref_of(job), SIGSTOP) == 0);
 
-    assert(psn_reap_take(job->born.pidfd, &exit) == 0);
-    assert(psn_reap_signal(job->born.pidfd, SIGCONT) == 0);
-    assert(psn_reap_take(job->born.pidfd, &exit) == 0);
+    assert(psn_reap_take(ref_of(job), &exit) == 0);
+    assert(psn_ref_signal(ref_of(job), SIGCONT) == 0);
+    assert(psn_reap_take(ref_of(job), &exit) == 0);
 
-    assert(psn_reap_signal(job->born.pidfd, SIGKILL) == 0);
+    assert(psn_ref_signal(ref_of(job), SIGKILL) == 0);
     assert(end_of(job).status == SIGKILL);
 }
 
@@ -103,7 +103,7 @@ static int kernel_keeps_the_status(void)
 
 static void check_stolen(struct psn_exit exit, int status)
 {
-    if (kernel_keeps_the_status()) {
+    if (has_pidfd && kernel_keeps_the_status()) {
         assert(exit.source == PSN_EXIT_INFO);
         assert(exit.status == status);
     } else {
@@ -141,11 +141,11 @@ static void a_second_take_says_that_it_was_reaped(void)
 {
     struct psn_exit exit;
     struct psn_job *job = start("exit 5");
-    wait_readable(job->born.pidfd);
-    assert(psn_reap_take(job->born.pidfd, &exit) == 1);
+    assert(psn_reap_wait(ref_of(job), PATIENCE_MS));
+    assert(psn_reap_take(ref_of(job), &exit) == 1);
     assert(exit.source == PSN_EXIT_WAITID);
 
-    assert(psn_reap_take(job->born.pidfd, &exit) == 1);
+    assert(psn_reap_take(ref_of(job), &exit) == 1);
 
     assert(exit.source != PSN_EXIT_WAITID);
     psn_job_free(job);
@@ -155,8 +155,8 @@ static void only_the_child_behind_the_pidfd_is_reaped(void)
 {
     struct psn_job *first = start("exit 1");
     struct psn_job *second = start("exit 2");
-    wait_readable(first->born.pidfd);
-    wait_readable(second->born.pidfd);
+    assert(psn_reap_wait(ref_of(first), PATIENCE_MS));
+    assert(psn_reap_wait(ref_of(second), PATIENCE_MS));
 
     assert(end_of(second).status == 2 << 8);
     assert(end_of(first).status == 1 << 8);
@@ -166,8 +166,8 @@ static void a_signal_reaches_the_child(void)
 {
     struct psn_job *job = start("read line");
 
-    assert(psn_reap_signal(job->born.pidfd, 0) == 0);
-    assert(psn_reap_signal(job->born.pidfd, SIGUSR2) == 0);
+    assert(psn_ref_signal(ref_of(job), 0) == 0);
+    assert(psn_ref_signal(ref_of(job), SIGUSR2) == 0);
 
     assert(end_of(job).status == SIGUSR2);
 }
@@ -176,13 +176,13 @@ static void a_signal_to_a_zombie_is_no_error_and_to_nobody_is(void)
 {
     struct psn_exit exit;
     struct psn_job *job = start("exit 0");
-    wait_readable(job->born.pidfd);
+    assert(psn_reap_wait(ref_of(job), PATIENCE_MS));
 
-    assert(psn_reap_signal(job->born.pidfd, SIGKILL) == 0);
-    assert(psn_reap_take(job->born.pidfd, &exit) == 1);
+    assert(psn_ref_signal(ref_of(job), SIGKILL) == 0);
+    assert(psn_reap_take(ref_of(job), &exit) == 1);
     assert(exit.status == 0);
 
-    assert(psn_reap_signal(job->born.pidfd, SIGKILL) == -ESRCH);
+    assert(psn_ref_signal(ref_of(job), SIGKILL) == -ESRCH);
     psn_job_free(job);
 }
 
@@ -191,20 +191,48 @@ static void errors_are_negative_errnos(void)
     struct psn_exit exit;
     int memory = open_memory();
 
-    assert(psn_reap_take(memory, &exit) == -EBADF);
-    assert(psn_reap_signal(memory, SIGTERM) == -EBADF);
-    assert(psn_reap_take(-1, &exit) < 0);
+    assert(psn_reap_take((struct psn_ref){1, memory}, &exit) == -EBADF);
+    assert(psn_ref_signal((struct psn_ref){1, memory}, SIGTERM) == -EBADF);
+    assert(psn_ref_signal((struct psn_ref){-1, -1}, SIGTERM) == -ESRCH);
 
     close(memory);
+}
+
+static void the_number_of_somebody_else_is_not_signalled(void)
+{
+    assert(psn_ref_signal((struct psn_ref){getpid(), -1}, SIGKILL) == -ESRCH);
+    assert(psn_ref_signal((struct psn_ref){1, -1}, SIGKILL) == -ESRCH);
+}
+
+static void a_wait_ends_in_time(void)
+{
+    struct psn_job *job = start("read line");
+
+    assert(!psn_reap_wait(ref_of(job), 0));
+    assert(!psn_reap_wait(ref_of(job), 20));
+
+    assert(psn_ref_signal(ref_of(job), SIGKILL) == 0);
+    end_of(job);
+}
+
+static void a_burial_reaps(void)
+{
+    struct psn_job *job = start("exit 0");
+
+    psn_ref_bury(take_ref(job));
+    psn_ref_bury(take_ref(job));
+
+    assert(!has_children());
+    psn_job_free(job);
 }
 
 static void a_bad_signal_is_an_error(void)
 {
     struct psn_job *job = start("read line");
 
-    assert(psn_reap_signal(job->born.pidfd, 1000) == -EINVAL);
+    assert(psn_ref_signal(ref_of(job), 1000) == -EINVAL);
 
-    assert(psn_reap_signal(job->born.pidfd, SIGKILL) == 0);
+    assert(psn_ref_signal(ref_of(job), SIGKILL) == 0);
     end_of(job);
 }
 
@@ -215,18 +243,23 @@ int main(void)
     /* read(1) of the children waits here for ever. */
     assert(pipe2(ends, O_CLOEXEC) == 0);
     assert(dup2(ends[0], 0) == 0);
-    CHECK(exit_codes_are_told);
-    CHECK(signals_are_told);
-    CHECK(a_core_dump_is_told);
-    CHECK(a_running_child_is_left_alone);
-    CHECK(the_usage_is_the_childs_own);
-    CHECK(a_status_that_somebody_took_by_name_is_asked_for);
-    CHECK(a_status_that_nobody_wanted_is_asked_for);
-    CHECK(a_second_take_says_that_it_was_reaped);
-    CHECK(only_the_child_behind_the_pidfd_is_reaped);
-    CHECK(a_signal_reaches_the_child);
-    CHECK(a_signal_to_a_zombie_is_no_error_and_to_nobody_is);
-    CHECK(errors_are_negative_errnos);
-    CHECK(a_bad_signal_is_an_error);
+    for (has_pidfd = 1; has_pidfd >= 0; has_pidfd--) {
+        CHECK(exit_codes_are_told);
+        CHECK(signals_are_told);
+        CHECK(a_core_dump_is_told);
+        CHECK(a_running_child_is_left_alone);
+        CHECK(the_usage_is_the_childs_own);
+        CHECK(a_status_that_somebody_took_by_name_is_asked_for);
+        CHECK(a_status_that_nobody_wanted_is_asked_for);
+        CHECK(a_second_take_says_that_it_was_reaped);
+        CHECK(only_the_child_behind_the_pidfd_is_reaped);
+        CHECK(a_signal_reaches_the_child);
+        CHECK(a_signal_to_a_zombie_is_no_error_and_to_nobody_is);
+        CHECK(errors_are_negative_errnos);
+        CHECK(the_number_of_somebody_else_is_not_signalled);
+        CHECK(a_wait_ends_in_time);
+        CHECK(a_burial_reaps);
+        CHECK(a_bad_signal_is_an_error);
+    }
     return 0;
 }

@@ -7,13 +7,16 @@
 static enum psn_road road;
 static char text[8192];
 
-static void this_machine_shares_memory(void)
+static void this_machine_shares_memory_and_has_pidfds(void)
 {
+    struct psn_abilities can;
     struct psn_stack stack;
     assert(psn_stack_init(&stack) == 0);
 
-    for (int i = 0; i < 10; i++)
-        assert(psn_spawn_probe(&stack) == PSN_ROAD_SHARED);
+    for (int i = 0; i < 10; i++) {
+        assert(psn_spawn_probe(&stack, &can) == 0);
+        assert(can.road == PSN_ROAD_SHARED && can.has_pidfd);
+    }
 
     psn_stack_free(&stack);
     psn_stack_free(&stack);
@@ -21,14 +24,34 @@ static void this_machine_shares_memory(void)
 
 static void probe_where_clone_fails(void)
 {
+    struct psn_abilities can;
     struct psn_stack stack;
 
     assert(psn_stack_init(&stack) == 0);
     refuse_system_call(SYS_clone, EINVAL);
-    assert(psn_spawn_probe(&stack) == PSN_ROAD_COPIED);
+    assert(psn_spawn_probe(&stack, &can) == 0);
+    assert(can.road == PSN_ROAD_COPIED && !can.has_pidfd);
     refuse_system_call(SYS_clone, EAGAIN);
-    assert(psn_spawn_probe(&stack) < 0);
+    assert(psn_spawn_probe(&stack, &can) == -EAGAIN);
     psn_stack_free(&stack);
+}
+
+static void probe_where_pidfds_are_refused(void)
+{
+    struct psn_abilities can;
+    struct psn_stack stack;
+
+    assert(psn_stack_init(&stack) == 0);
+    refuse_system_call(SYS_pidfd_send_signal, ENOSYS);
+    assert(psn_spawn_probe(&stack, &can) == 0);
+    assert(can.road == PSN_ROAD_SHARED && !can.has_pidfd);
+    assert(!has_children());
+    psn_stack_free(&stack);
+}
+
+static void pidfds_that_cannot_be_signalled_are_none(void)
+{
+    check_in_fork(probe_where_pidfds_are_refused);
 }
 
 static void a_refused_flag_means_the_other_road(void)
@@ -36,15 +59,26 @@ static void a_refused_flag_means_the_other_road(void)
     check_in_fork(probe_where_clone_fails);
 }
 
-static void a_child_has_a_pid_and_a_pidfd(void)
+static void a_child_has_a_pid(void)
+{
+    struct psn_job *job = ready(new_shell("exit 3"), inherited);
+    int status;
+
+    assert(spawn(job, road) == 0);
+
+    assert(job->born.pid > 0);
+    assert(job->born.report.step == PSN_STEP_NONE && job->born.report.err == 0);
+    assert(waitpid(job->born.pid, &status, 0) == job->born.pid && status == 3 << 8);
+    psn_job_free(job);
+}
+
+static void a_child_has_a_pidfd(void)
 {
     struct psn_job *job = ready(new_shell("exit 3"), inherited);
     char path[64];
 
     assert(spawn(job, road) == 0);
 
-    assert(job->born.pid > 0 && job->born.pidfd >= 0);
-    assert(job->born.report.step == PSN_STEP_NONE && job->born.report.err == 0);
     assert(fcntl(job->born.pidfd, F_GETFD) == FD_CLOEXEC);
     sprintf(path, "/proc/self/fdinfo/%d", job->born.pidfd);
     read_file(path, text, sizeof text);
@@ -61,11 +95,8 @@ static void a_child_that_failed_is_gone(void)
 
     assert(spawn(job, road) == -ENOENT);
 
-    assert(job->born.pid == -1 && job->born.pidfd >= 0);
     assert(job->born.report.step == PSN_STEP_EXEC && job->born.report.err == -ENOENT);
     assert(!has_children());
-    assert(syscall(SYS_pidfd_send_signal, job->born.pidfd, 0, NULL, 0) < 0);
-    assert(errno == ESRCH);
     psn_job_free(job);
 }
 
@@ -89,7 +120,7 @@ static void one_stack_serves_many_children(void)
     for (int i = 0; i < 100; i++) {
         struct psn_job *job =
             ready(new_program(i % 3 ? "/bin/true" : "/nowhere"), inherited);
-        int rc = psn_spawn(&job->plan, road, &stack, &job->born);
+        int rc = spawn_on(&stack, job, road);
         assert(rc == (i % 3 ? 0 : -ENOENT));
         if (rc == 0)
             assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
@@ -103,7 +134,6 @@ static void a_job_may_be_spawned_again(void)
 {
     struct psn_job *job = ready(new_program("/nowhere"), inherited);
     assert(spawn(job, road) == -ENOENT);
-    close(job->born.pidfd);
     job->plan.paths = (char *const[]){(char *)"/bin/true", NULL};
 
     assert(status_of(job, road) == 0);
@@ -151,8 +181,14 @@ static void run_out_of_descriptors(void)
         highest++;
     const struct rlimit limit = {(rlim_t)highest, (rlim_t)highest};
     assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    enum psn_step step = road == PSN_ROAD_SHARED ? PSN_STEP_CLONE : PSN_STEP_PIPE;
-    assert(failure_of(job, road, step) == -EMFILE);
+    if (road == PSN_ROAD_COPIED)
+        assert(failure_of(job, road, PSN_STEP_PIPE) == -EMFILE);
+    else if (has_pidfd)
+        assert(failure_of(job, road, PSN_STEP_CLONE) == -EMFILE);
+    else
+        assert(spawn(job, road) == 0);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
     assert(!has_children());
 }
 
@@ -248,9 +284,13 @@ static void read_status_of(struct psn_job *job)
 {
     char path[64];
 
-    sprintf(path, "/proc/self/fdinfo/%d", job->born.pidfd);
-    read_file(path, text, sizeof text);
-    sprintf(path, "/proc/%llu/status", status_field(text, "\nPid:", 10));
+    unsigned long long pid = (unsigned long long)job->born.pid;
+    if (has_pidfd) {
+        sprintf(path, "/proc/self/fdinfo/%d", job->born.pidfd);
+        read_file(path, text, sizeof text);
+        pid = status_field(text, "\nPid:", 10);
+    }
+    sprintf(path, "/proc/%llu/status", pid);
     read_file(path, text, sizeof text);
 }
 
@@ -283,7 +323,7 @@ static void no_handler_is_left_when_the_mask_is_opened(void)
     signal(SIGUSR2, SIG_DFL);
 }
 
-static void a_child_that_hangs_in_exec_can_be_ended_through_its_pidfd(void)
+static void a_child_that_hangs_in_exec_can_be_ended(void)
 {
     struct lease lease;
     pthread_t thread;
@@ -295,7 +335,7 @@ static void a_child_that_hangs_in_exec_can_be_ended_through_its_pidfd(void)
     assert(pthread_create(&thread, NULL, spawn_in_thread, job) == 0);
     lease_await(1);
 
-    assert(syscall(SYS_pidfd_send_signal, job->born.pidfd, SIGKILL, NULL, 0) == 0);
+    assert(psn_ref_signal(ref_of(job), SIGKILL) == 0);
     assert(pthread_join(thread, NULL) == 0);
 
     assert(waitpid(job->born.pid, &status, 0) == job->born.pid);
@@ -313,7 +353,7 @@ static void *spawn_many(void *failures)
     for (int i = 0; i < 30; i++) {
         struct psn_job *job =
             ready(new_program(i % 2 ? "/bin/true" : "/nowhere"), inherited);
-        int rc = psn_spawn(&job->plan, road, &stack, &job->born);
+        int rc = spawn_on(&stack, job, road);
         *(int *)failures += rc == -ENOENT;
         if (rc == 0)
             assert(waitpid(job->born.pid, NULL, 0) == job->born.pid);
@@ -337,25 +377,34 @@ static void threads_spawn_at_the_same_time(void)
         assert(failures[i] == 15);
 }
 
+static void check_all(void)
+{
+    CHECK(a_child_has_a_pid);
+    CHECK(a_child_that_failed_is_gone);
+    CHECK(a_failure_is_told_where_sigchld_is_ignored);
+    CHECK(one_stack_serves_many_children);
+    CHECK(a_job_may_be_spawned_again);
+    CHECK(an_abandoned_child_does_not_run);
+    CHECK(a_clone_that_fails_is_reported);
+    CHECK(the_lack_of_descriptors_is_reported);
+    CHECK(any_lack_of_descriptors_leaves_nothing_behind);
+    CHECK(the_callers_mask_is_as_before);
+    CHECK(the_report_arrives_where_0_to_2_are_closed);
+    CHECK(no_handler_is_left_when_the_mask_is_opened);
+    CHECK(a_child_that_hangs_in_exec_can_be_ended);
+    CHECK(threads_spawn_at_the_same_time);
+}
+
 int main(void)
 {
-    CHECK(this_machine_shares_memory);
+    CHECK(this_machine_shares_memory_and_has_pidfds);
     CHECK(a_refused_flag_means_the_other_road);
+    CHECK(pidfds_that_cannot_be_signalled_are_none);
     for (road = PSN_ROAD_SHARED; road <= PSN_ROAD_COPIED; road++) {
-        CHECK(a_child_has_a_pid_and_a_pidfd);
-        CHECK(a_child_that_failed_is_gone);
-        CHECK(a_failure_is_told_where_sigchld_is_ignored);
-        CHECK(one_stack_serves_many_children);
-        CHECK(a_job_may_be_spawned_again);
-        CHECK(an_abandoned_child_does_not_run);
-        CHECK(a_clone_that_fails_is_reported);
-        CHECK(the_lack_of_descriptors_is_reported);
-        CHECK(any_lack_of_descriptors_leaves_nothing_behind);
-        CHECK(the_callers_mask_is_as_before);
-        CHECK(the_report_arrives_where_0_to_2_are_closed);
-        CHECK(no_handler_is_left_when_the_mask_is_opened);
-        CHECK(a_child_that_hangs_in_exec_can_be_ended_through_its_pidfd);
-        CHECK(threads_spawn_at_the_same_time);
+        CHECK(a_child_has_a_pidfd);
+        for (has_pidfd = 0; has_pidfd <= 1; has_pidfd++)
+            check_all();
+        has_pidfd = 1;
     }
     return 0;
 }

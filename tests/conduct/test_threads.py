@@ -67,7 +67,7 @@ def test_children_work_only_off_the_main_thread(sp):
     assert_nothing_left(before)
 
 
-@own_interpreter(NOISY)
+@own_interpreter(NOISY, needs_pidfd=True)
 def test_sigchld_may_be_ignored(sp):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 

@@ -27,6 +27,9 @@ RUNNER = TESTS / "helpers/run_body.py"
 # import than most bodies take to run.
 inside = False
 
+# How procession learns of exits in these interpreters.
+backend = "pidfd"
+
 
 class Broken(AssertionError):
     """What a body asserts is not so, as opposed to a body that cannot run."""
@@ -65,7 +68,9 @@ def not_run(reason):
     return OnAsyncio(run=False, reason=reason)
 
 
-def own_interpreter(on_asyncio=HOLDS, *, seconds=SECONDS, slow=False, options=()):
+def own_interpreter(
+    on_asyncio=HOLDS, *, seconds=SECONDS, slow=False, needs_pidfd=False, options=()
+):
     """Make a test of a function that takes the module under test."""
 
     def decorate(body):
@@ -76,6 +81,8 @@ def own_interpreter(on_asyncio=HOLDS, *, seconds=SECONDS, slow=False, options=()
         marks = [pytest.mark.timeout(seconds + 20)]
         if slow:
             marks.append(pytest.mark.slow)
+        if needs_pidfd:
+            marks.append(pytest.mark.needs_pidfd)
 
         @pytest.mark.parametrize("implementation", implementations(on_asyncio))
         def test(implementation):
@@ -113,7 +120,7 @@ def run_body(body, implementation, expectation, seconds, options):
     command = [sys.executable, "-W", "always::ResourceWarning", *options]
     module = f"{implementation}.subprocess"
     tests = ".".join(Path(inspect.getfile(body)).relative_to(TESTS).with_suffix("").parts)
-    command += [RUNNER, tests, body.__name__, module, expectation]
+    command += [RUNNER, tests, body.__name__, module, expectation, backend]
     # Files, not pipes: an orphan that holds a pipe would be waited for.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         ended = run_session(command, seconds, stdout=out, stderr=err)

@@ -85,7 +85,7 @@ else:
 REAPED = LOST if sys.version_info >= (3, 12) else not_run("a thread reaps, or does not")
 
 
-@own_interpreter(REAPED)
+@own_interpreter(REAPED, needs_pidfd=True)
 async def test_13_the_status_is_right_although_somebody_else_reaps(sp):
     go_on, let_go = os.pipe()
     child = await sp.create_subprocess_shell("read line; exit 3", stdin=go_on)
@@ -123,7 +123,7 @@ async def test_37_polling_a_child_that_runs_says_none(sp):
     assert child.returncode == 0
 
 
-@own_interpreter(LOST)
+@own_interpreter(LOST, needs_pidfd=True)
 async def test_14_the_status_is_right_although_sigchld_is_ignored(sp):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
