@@ -8,12 +8,14 @@
 #include "psn_argv.h"
 #include "psn_spawn.h"
 
-enum psn_job_state { PSN_JOB_QUEUED, PSN_JOB_RUNNING, PSN_JOB_DONE };
+enum psn_job_state { PSN_JOB_QUEUED, PSN_JOB_RUNNING, PSN_JOB_HELD, PSN_JOB_DONE };
 
 struct psn_job {
     void *owner;              /* the submitter's, not looked at here */
     struct psn_job *next;     /* the spawner's */
     enum psn_job_state state; /* the spawner's, under its lock */
+    uint64_t number;          /* the same: in the order of submission */
+    int64_t begun_ns;         /* the same: when a thread took it */
     _Atomic int abandoned;
 
     struct psn_argv argv;

@@ -16,6 +16,12 @@
 /* When no job has been started for so long, the threads hang in exec. */
 #define STUCK_NS (10 * 1000 * 1000)
 
+/* For so long a finished job waits for an earlier one that is still under way. */
+#define HOLD_NS (20 * 1000 * 1000)
+
+/* A thread without work ends after this: a program that forks is better off without. */
+#define IDLE_NS (50 * 1000 * 1000)
+
 struct list {
     struct psn_job *head, *tail;
 };
@@ -24,8 +30,10 @@ struct psn_spawner {
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct list queue; /* submitted, or to be buried */
-    struct list done;
     struct list running; /* in no order */
+    struct list held;    /* finished before an earlier one, in order of their numbers */
+    struct list done;
+    uint64_t submitted;
     int event_fd;        /* readable when done went from empty to not empty */
     int workers; /* threads that take a job at once; one more for each that hangs */
     int base_workers; /* what workers was to begin with */
@@ -112,10 +120,53 @@ static void match_caller(const struct worker *worker, struct psn_job *job)
     }
 }
 
+/* Called with the lock. */
+static void hold(struct psn_spawner *spawner, struct psn_job *job)
+{
+    struct psn_job **at = &spawner->held.head;
+
+    job->state = PSN_JOB_HELD;
+    while (*at != NULL && (*at)->number < job->number)
+        at = &(*at)->next;
+    job->next = *at;
+    *at = job;
+    if (job->next == NULL)
+        spawner->held.tail = job;
+}
+
+/* Whether a job that was submitted earlier has been under way for less than `most_ns`,
+ * so that it is worth waiting for. Called with the lock. */
+static int is_overtaking(const struct psn_spawner *spawner, const struct psn_job *job,
+                         int64_t most_ns)
+{
+    for (const struct psn_job *at = spawner->running.head; at; at = at->next)
+        if (at->number < job->number && !atomic_load(&at->abandoned) &&
+            psn_sys_now_ns() - at->begun_ns < most_ns)
+            return 1;
+    return 0;
+}
+
+/* Programs that start several children at once expect them in the order of their
+ * calls, which threads do not keep. Called with the lock. */
+static void hand_over(struct psn_spawner *spawner, int64_t most_ns)
+{
+    int was_empty = spawner->done.head == NULL;
+
+    while (spawner->held.head != NULL &&
+           !is_overtaking(spawner, spawner->held.head, most_ns)) {
+        struct psn_job *job = shift(&spawner->held);
+        job->state = PSN_JOB_DONE;
+        append(&spawner->done, job);
+    }
+    if (was_empty && spawner->done.head != NULL) {
+        const uint64_t one = 1;
+        (void)!write(spawner->event_fd, &one, sizeof one);
+    }
+}
+
 static void run(struct worker *worker, struct psn_job *job)
 {
     struct psn_spawner *spawner = worker->spawner;
-    int64_t begun = psn_sys_now_ns();
 
     match_caller(worker, job);
     int err = psn_spawn(&job->plan, &spawner->can, &worker->stack, &job->born);
@@ -133,21 +184,17 @@ static void run(struct worker *worker, struct psn_job *job)
     }
     unlink_job(&spawner->running, job);
     if (spawner->workers > spawner->base_workers &&
-        psn_sys_now_ns() - begun >= STUCK_NS)
+        psn_sys_now_ns() - job->begun_ns >= STUCK_NS)
         spawner->workers--;
-    job->state = PSN_JOB_DONE;
     if (atomic_load(&job->abandoned)) {
         pthread_mutex_unlock(&spawner->lock);
         bury(job);
         pthread_mutex_lock(&spawner->lock);
+        hand_over(spawner, HOLD_NS);
         return;
     }
-    int was_empty = spawner->done.head == NULL;
-    append(&spawner->done, job);
-    if (was_empty) {
-        const uint64_t one = 1;
-        (void)!write(spawner->event_fd, &one, sizeof one);
-    }
+    hold(spawner, job);
+    hand_over(spawner, HOLD_NS);
 }
 
 /* Take one job off the queue and see it through. Called and returns with the lock. */
@@ -156,7 +203,10 @@ static void work_once(struct worker *worker)
     struct psn_spawner *spawner = worker->spawner;
     struct psn_job *job = shift(&spawner->queue);
 
-    spawner->taken_ns = psn_sys_now_ns();
+    spawner->taken_ns = job->begun_ns = psn_sys_now_ns();
+    /* Nobody would be left to look after them if this one hangs, too. */
+    if (spawner->waiting == 0)
+        hand_over(spawner, 0);
     if (atomic_load(&job->abandoned)) {
         pthread_mutex_unlock(&spawner->lock);
         bury(job);
@@ -195,15 +245,27 @@ static void leave(struct psn_spawner *spawner)
         spawner_free(spawner);
 }
 
+static int wait_for_signal(struct psn_spawner *spawner, int64_t deadline_ns)
+{
+    const struct timespec until = {.tv_sec = deadline_ns / 1000000000,
+                                   .tv_nsec = deadline_ns % 1000000000};
+
+    return pthread_cond_timedwait(&spawner->work, &spawner->lock, &until);
+}
+
 /* Wait until there is something for this thread. A thread beyond the workers is the
  * reserve: it steps in when the others hang. Returns 0 when the thread should end. */
 static int wait_for_work(struct psn_spawner *spawner)
 {
     for (;;) {
+        hand_over(spawner, HOLD_NS);
         if (spawner->queue.head == NULL) {
             if (spawner->closing)
                 return 0;
-            pthread_cond_wait(&spawner->work, &spawner->lock);
+            int64_t ns = spawner->held.head != NULL ? HOLD_NS : IDLE_NS;
+            int rc = wait_for_signal(spawner, psn_sys_now_ns() + ns);
+            if (rc == ETIMEDOUT && !spawner->queue.head && !spawner->held.head)
+                return 0;
             continue;
         }
         int busy = spawner->threads - 1 - spawner->waiting;
@@ -214,11 +276,7 @@ static int wait_for_work(struct psn_spawner *spawner)
             spawner->workers++;
             return 1;
         }
-        struct timespec until;
-        int64_t ns = psn_sys_now_ns() + STUCK_NS - quiet;
-        until =
-            (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-        pthread_cond_timedwait(&spawner->work, &spawner->lock, &until);
+        wait_for_signal(spawner, psn_sys_now_ns() + STUCK_NS - quiet);
     }
 }
 
@@ -326,6 +384,7 @@ static void run_here(struct psn_spawner *spawner)
 static void enqueue(struct psn_spawner *spawner, struct psn_job *job)
 {
     job->state = PSN_JOB_QUEUED;
+    job->number = spawner->submitted++;
     if (spawner->queue.head == NULL)
         spawner->taken_ns = psn_sys_now_ns();
     append(&spawner->queue, job);
@@ -365,7 +424,7 @@ static void abandon(struct psn_spawner *spawner, struct psn_job *job)
         unlink_job(&spawner->queue, job);
         psn_job_free(job);
     } else {
-        unlink_job(&spawner->done, job);
+        unlink_job(job->state == PSN_JOB_HELD ? &spawner->held : &spawner->done, job);
         enqueue(spawner, job);
     }
 }
@@ -404,6 +463,8 @@ void psn_spawner_close(struct psn_spawner *spawner)
             abandon(spawner, job);
     }
     for (job = spawner->running.head; job != NULL; job = job->next)
+        abandon(spawner, job);
+    while ((job = spawner->held.head) != NULL)
         abandon(spawner, job);
     while ((job = spawner->done.head) != NULL)
         abandon(spawner, job);

@@ -24,8 +24,9 @@ int psn_spawner_event_fd(const struct psn_spawner *spawner);
 /* Hand a job over. Where no thread can be had the job is run before this returns. */
 void psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job);
 
-/* Take back the jobs that are done, linked by next, in the order in which they
- * finished. The caller owns them. */
+/* Take back the jobs that are done, linked by next, in the order in which they were
+ * submitted, but that one does not wait for long for an earlier one that hangs. The
+ * caller owns them. */
 struct psn_job *psn_spawner_take(struct psn_spawner *spawner);
 
 /* Give up a job that was submitted and not taken: the caller must not touch it again.

@@ -319,3 +319,44 @@ async def test_many_at_once_do_not_mix(impl):
         return output == data
 
     assert all(await asyncio.gather(*map(run, range(40))))
+
+
+@pytest.mark.parametrize("call", ["read", "readline", "readexactly", "readuntil", "anext"])
+async def test_nobody_takes_data_from_a_communicate_that_is_under_way(impl, call):
+    process = await impl.create_subprocess_exec(
+        *sh("echo one; read line; echo two"), stdin=impl.PIPE, stdout=impl.PIPE
+    )
+    stdin, process.stdin = process.stdin, None
+    communicating = asyncio.ensure_future(process.communicate())
+    await turns(20)
+
+    reader = process.stdout
+    calls = {"read": (reader.read, 1), "readexactly": (reader.readexactly, 1)}
+    name = "__anext__" if call == "anext" else call
+    function, *arguments = calls.get(call) or (getattr(reader, name),)
+    with pytest.raises(RuntimeError, match="already waiting for incoming data"):
+        await function(*arguments)
+    stdin.write(b"\n")
+
+    assert await communicating == (b"one\ntwo\n", None)
+    stdin.close()
+
+
+async def test_streams_may_be_replaced_by_others(impl):
+    process = await start_cat(impl)
+    real = process.stdout
+    seen = []
+
+    class Tee:
+        async def read(self, n=-1):
+            data = await real.read(n)
+            seen.append(data)
+            return data
+
+    process.stdout = Tee()
+    output = await process.communicate(b"through")
+
+    assert output == (b"through", None)
+    assert seen == [b"through"]
+    with pytest.raises(ProcessLookupError):
+        process.kill()

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from children import CAT, TRUE, end, output_of, script, sh
+from children import CAT, TIMEOUT, TRUE, end, flood, output_of, script, sh
 
 STREAMS = ("stdin", "stdout", "stderr")
 REFUSED = [
@@ -360,3 +360,49 @@ async def test_the_audit_event_of_a_shell_command_is_popens(impl, audit_hook):
 
         assert len(AUDITED) == 2
         assert AUDITED[0] == AUDITED[1]
+
+
+async def test_children_that_are_started_together_are_returned_in_order(impl):
+    returned = []
+
+    async def start(number):
+        process = await impl.create_subprocess_exec(*TRUE)
+        returned.append(number)
+        await process.wait()
+
+    for _ in range(10):
+        await asyncio.gather(*map(start, range(8)))
+
+    assert returned == list(range(8)) * 10
+
+
+async def test_the_limit_of_a_shell_command_may_be_given_by_position(impl):
+    process = await impl.create_subprocess_shell("cat", None, impl.PIPE, None, 12345)
+    await end(process)
+
+    assert process.stdout._limit == 12345
+
+
+@pytest.mark.parametrize("limit", [sys.maxsize, 2**70])
+async def test_a_limit_may_be_as_large_as_one_likes(impl, limit):
+    process = await impl.create_subprocess_exec(*flood(300_000), stdout=impl.PIPE, limit=limit)
+
+    # Only what is read ahead lets it end.
+    assert await asyncio.wait_for(process.wait(), TIMEOUT) == 0
+    assert len(await process.stdout.read()) == 300_000
+    assert process.stdout._limit == limit
+
+
+async def test_a_file_without_a_descriptor_is_no_redirection(impl):
+    class File:
+        def fileno(self):
+            return -1
+
+    process = await impl.create_subprocess_exec(*TRUE, stdin=File(), stdout=File(), stderr=File())
+
+    assert await process.wait() == 0
+
+
+async def test_an_unknown_keyword_is_reported_as_popen_does(impl):
+    with pytest.raises(TypeError, match=r"Popen\.__init__\(\) got an unexpected keyword.*'color'"):
+        await impl.create_subprocess_exec(*TRUE, color="red")

@@ -376,3 +376,20 @@ async def test_many_options_at_once(impl, tmp_path, inheritable_pipe):
     outputs = await asyncio.gather(*(output_of(impl, *command, **options) for _ in range(5)))
 
     assert set(outputs) == {popen_output_of(*command, **options)}
+
+
+@pytest.mark.parametrize("change", ["set", "remove"])
+async def test_what_preexec_fn_does_to_the_environment_counts(impl, monkeypatch, change):
+    monkeypatch.setenv("FRUIT", "pear")
+
+    def preexec():
+        if change == "set":
+            os.environ["FRUIT"] = "apple"
+        else:
+            del os.environ["FRUIT"]
+
+    output = await output_of(impl, *sh("echo [$FRUIT]"), preexec_fn=preexec)
+    given = await output_of(impl, *sh("echo [$FRUIT]"), preexec_fn=preexec, env={"FRUIT": "fig"})
+
+    assert output == (b"[apple]\n" if change == "set" else b"[]\n")
+    assert given == b"[fig]\n"

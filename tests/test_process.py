@@ -374,3 +374,62 @@ async def test_many_children_at_once(impl):
     numbers = list(range(50))
 
     assert await asyncio.gather(*map(run, numbers)) == numbers
+
+
+async def test_a_grandchild_outlives_a_process_that_was_dropped(impl, tmp_path):
+    mark = tmp_path / "mark"
+    process = await impl.create_subprocess_exec(
+        *sh('(read line; echo output; echo survived >"$1") <"$2" & exit 0', mark, make_fifo(tmp_path)),
+        stdout=impl.PIPE,
+    )
+    await until(lambda: process.returncode is not None)
+    del process
+    gc.collect()
+
+    (tmp_path / "fifo").write_text("\n")
+    await until(lambda: mark.exists() and mark.read_text() == "survived\n")
+    await turns(20)
+
+
+def make_fifo(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"
+
+
+@pytest.mark.parametrize("wrong", ["TERM", None, 1.0])
+async def test_what_is_no_signal_is_a_type_error_at_any_time(impl, wrong):
+    process = await impl.create_subprocess_exec(*CAT, stdin=impl.PIPE)
+
+    with pytest.raises(TypeError):
+        process.send_signal(wrong)
+    await end(process)
+
+
+async def test_signals_are_audited(impl):
+    events = []
+    active = True
+    sys.addaudithook(lambda event, args: active and event == "os.kill" and events.append(args))
+    process = await impl.create_subprocess_exec(*SLEEP)
+
+    process.send_signal(signal.SIGTERM)
+    active = False
+
+    assert events == [(process.pid, signal.SIGTERM)]
+    assert await process.wait() == -signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="earlier versions do not warn")
+async def test_a_fork_beside_a_child_does_not_warn_of_threads():
+    from helpers.leftovers import threads
+    from procession import create_subprocess_exec
+
+    before = threads()
+    process = await create_subprocess_exec(*SLEEP)
+    await until(lambda: threads() <= before)
+
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+
+    os.waitpid(pid, 0)
+    await end(process)

@@ -1,5 +1,6 @@
 """StreamReader: on the pipe of a child, and fed by hand."""
 
+import array
 import asyncio
 
 import pytest
@@ -379,3 +380,55 @@ async def test_repr_tells_the_state(streams):
 
 async def test_the_class_is_asyncios_or_inherits_from_it(streams):
     assert isinstance(fed(streams), asyncio.StreamReader)
+
+
+@pytest.mark.parametrize(
+    "data", [array.array("I", [1, 2]), memoryview(b"abcd").cast("H"), [97, 98], (99,), range(3)]
+)
+async def test_whatever_extends_a_bytearray_can_be_fed(streams, data):
+    expected = bytearray()
+    expected.extend(data)
+    reader = streams.StreamReader()
+
+    reader.feed_data(data)
+    reader.feed_eof()
+
+    assert await reader.read() == bytes(expected)
+
+
+async def test_numbers_may_be_larger_than_any_buffer(streams):
+    reader = streams.StreamReader()
+    reader.feed_data(b"data")
+    reader.feed_eof()
+
+    assert await reader.read(2**70) == b"data"
+    reader = streams.StreamReader()
+    reader.feed_data(b"data")
+    reader.feed_eof()
+    with pytest.raises(asyncio.IncompleteReadError) as caught:
+        await reader.readexactly(2**70)
+    assert (caught.value.partial, caught.value.expected) == (b"data", 2**70)
+
+
+@pytest.mark.parametrize("separator", [[99], {99}, "c", 5])
+async def test_a_separator_is_bytes_like(streams, separator):
+    reader = streams.StreamReader()
+    reader.feed_data(b"abc")
+
+    with pytest.raises(TypeError):
+        await reader.readuntil(separator)
+    reader.feed_eof()
+    assert await reader.read() == b"abc"
+
+
+async def test_a_value_cannot_be_sent_into_a_line_that_is_not_awaited_yet(streams):
+    reader = streams.StreamReader()
+    reader.feed_data(b"line\n")
+    awaitable = reader.__anext__()
+
+    with pytest.raises(TypeError, match="just-started"):
+        awaitable.send(5)
+    awaitable.close()
+    reader.feed_eof()
+
+    assert await reader.readline() == b"line\n"

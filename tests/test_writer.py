@@ -335,3 +335,27 @@ async def test_a_closed_writer_leaves_the_reader_open(impl):
 
     assert await process.stdout.read() == b"one cat\n"
     assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("call", ["close", "write_eof"])
+async def test_the_first_drain_after_the_end_is_no_error_and_the_second_is(impl, call):
+    process = await start_cat(impl)
+    process.stdin.write(b"last words")
+    getattr(process.stdin, call)()
+
+    assert await process.stdin.drain() is None
+    with pytest.raises(ConnectionResetError):
+        for _ in range(3):
+            await process.stdin.drain()
+
+    assert await process.communicate() == (b"last words", None)
+
+
+async def test_the_transport_of_stdin_is_no_reader(impl):
+    process = await start_cat(impl)
+    transport = process.stdin.transport
+
+    assert isinstance(transport, asyncio.Transport)
+    with pytest.raises(NotImplementedError):
+        transport.pause_reading()
+    await end(process)

@@ -4,7 +4,7 @@ from libc.signal cimport SIGKILL
 from libc.stdint cimport uint32_t
 
 from procession._ends cimport ReadEnd, WriteEnd
-from procession._engine cimport CHILD, count, Engine, engine_of
+from procession._engine cimport CHILD, count, Engine, engine_of, Source
 from procession._psn cimport (
     PSN_POLL_READ,
     PSN_STEP_NONE,
@@ -66,7 +66,7 @@ cdef class Child(Newborn):
             if self.command.preexec_fn is None:
                 spawner.submit(self)
             else:
-                self.fork = fork(engine, self, self.command.preexec_fn)
+                self.fork = fork(engine, self, self.command)
         except BaseException:
             engine.unuse()
             engine.look_idle()
@@ -108,6 +108,9 @@ cdef class Child(Newborn):
             take_ref(self)
         except BaseException as error:
             self._bury_newborn()
+            for end in self.streams:
+                if end is not None:
+                    (<Source>end)._let_go()
             self._leave()
             self._tell(error)
             return

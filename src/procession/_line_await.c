@@ -31,6 +31,11 @@ static PySendResult step(LineAwait *self, PyObject *sent, PyObject **result)
     if (spent(self))
         return PYGEN_ERROR;
     PySendResult outcome = PYGEN_ERROR;
+    if (self->coro == NULL && sent != Py_None && sent != NULL) {
+        PyErr_SetString(PyExc_TypeError,
+                        "can't send non-None value to a just-started coroutine");
+        return PYGEN_ERROR;
+    }
     if (self->coro == NULL) {
         *result = self->pop(self->reader);
         if (*result == Py_None) {

@@ -67,6 +67,7 @@ cdef extern from "psn_child.h" nogil:
         int64_t gid
         int64_t uid
         const uint64_t *signal_mask
+        char **envp
     struct psn_report:
         psn_step step
         int err

@@ -9,7 +9,8 @@ cdef class Reader(ReadEnd):
     cdef psn_buf buf
     cdef PyObject *gathered     # owned bytes: what read(-1) has so far, and room; or NULL
     cdef Py_ssize_t gathered_len
-    cdef Py_ssize_t limit
+    cdef Py_ssize_t limit       # far from overflow when doubled
+    cdef object given_limit     # what the caller said
     cdef object loop
     cdef object error           # set_exception()'s, None while all is well
     cdef object waiter          # the future of the one who waits for data, or None
@@ -21,7 +22,9 @@ cdef class Reader(ReadEnd):
     cdef object spare           # a LineAwait to use again, or None
 
     # For this module only.
+    cdef bint _is_taken(self) noexcept
     cdef _read_ahead(self)
+    cdef _keep(self)
     cdef Py_ssize_t _held(self)
     cdef int _fill(self) except -1
     cdef int _wake(self) except -1

@@ -32,6 +32,9 @@ from asyncio import IncompleteReadError, LimitOverrunError
 from collections.abc import Coroutine
 
 cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+    # Without an exception for what is too large it takes the largest there is.
+    Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
     # On raw pointers, because resizing needs the only reference there is.
     PyObject *new_block "PyBytes_FromStringAndSize"(char *, Py_ssize_t) except NULL
     char *block_start "PyBytes_AS_STRING"(PyObject *)
@@ -94,12 +97,13 @@ cdef class Reader(ReadEnd):
     def __init__(self, limit, loop):
         if limit <= 0:
             raise ValueError("Limit cannot be <= 0")
-        self.limit = limit
+        self._limit = limit
         self.loop = loop
 
     cdef int connect(self, Engine engine, int fd) except -1:
         self.piped = True
         engine.watch(self, fd, PSN_POLL_READ)
+        engine.held.add(self)
         return 0
 
     # What the kernel tells
@@ -130,6 +134,8 @@ cdef class Reader(ReadEnd):
 
     cdef int _let_go(self) except -1:
         self.close_fd()
+        if self.engine is not None:
+            self.engine.held.discard(self)
         return 0
 
     cdef _read_ahead(self):
@@ -142,6 +148,17 @@ cdef class Reader(ReadEnd):
                 break
             reads -= 1
             self._fill()
+        self._keep()
+
+    cdef _keep(self):
+        """The engine keeps a pipe that is being read, though the program has dropped it:
+        who writes to it is not to die of that. As in asyncio, not one that is full."""
+        if self.fd < 0 or self.engine is None or self.engine.gone:
+            return
+        if self.stopped or self._held() > 2 * self.limit:
+            self.engine.held.discard(self)
+        else:
+            self.engine.held.add(self)
 
     cdef Py_ssize_t _held(self):
         return <Py_ssize_t>psn_buf_len(&self.buf) + self.gathered_len
@@ -159,6 +176,8 @@ cdef class Reader(ReadEnd):
     cdef int _end(self, exc) except -1:
         self.more = False
         self.close_fd()
+        if self.engine is not None:
+            self.engine.held.discard(self)
         if exc is None:
             self.eof = True
             self._wake()
@@ -269,11 +288,18 @@ cdef class Reader(ReadEnd):
             self._schedule()
         return data
 
-    def _try_read(self, Py_ssize_t n):
+    cdef bint _is_taken(self) noexcept:
+        """Whether somebody waits for everything: what there is belongs to it."""
+        return self.gathering and self.waiter is not None
+
+    def _try_read(self, size):
         """Return what read(n) returns, or None if it has to wait."""
+        cdef Py_ssize_t n = PyNumber_AsSsize_t(size, NULL)
         self._check_error()
         if n == 0:
             return b""
+        if self._is_taken():
+            return None
         if self.gathered_len:
             self._settle_gathered()
         cdef Py_ssize_t held = psn_buf_len(&self.buf)
@@ -296,16 +322,19 @@ cdef class Reader(ReadEnd):
                 return b""
         return data
 
-    def _try_exactly(self, Py_ssize_t n):
+    def _try_exactly(self, size):
         """Return what readexactly(n) returns, or None if it has to wait."""
+        cdef Py_ssize_t n = PyNumber_AsSsize_t(size, NULL)
         self._check_error()
         if n == 0:
             return b""
+        if self._is_taken():
+            return None
         if self.gathered_len:
             self._settle_gathered()
         while <Py_ssize_t>psn_buf_len(&self.buf) < n:
             if self.eof:
-                raise IncompleteReadError(self._take(psn_buf_len(&self.buf)), n)
+                raise IncompleteReadError(self._take(psn_buf_len(&self.buf)), size)
             if not self._may_read() or not self._fill():
                 return None
             self._check_error()
@@ -333,6 +362,8 @@ cdef class Reader(ReadEnd):
         cdef Py_ssize_t start = 0, end, held
         cdef Py_ssize_t shortest = len(<bytes>separators[0])
         cdef Py_ssize_t longest = len(<bytes>separators[-1])
+        if self._is_taken():
+            return offset
         if self.gathered_len:
             self._settle_gathered()
         while True:
@@ -360,6 +391,8 @@ cdef class Reader(ReadEnd):
 
     cdef object _line(self, Py_ssize_t offset):
         cdef Py_ssize_t at, held
+        if self._is_taken():
+            return offset
         if offset == 0:
             self._check_error()
             if self.gathered_len:
@@ -482,13 +515,19 @@ cdef class Reader(ReadEnd):
         return self.eof and self._held() == 0
 
     def feed_data(self, data):
-        """As in asyncio."""
-        cdef const unsigned char[::1] view
+        """As in asyncio: whatever a bytearray can be extended by."""
+        cdef bytearray copy
+        cdef bytes piece
         assert not self.eof, "feed_data after feed_eof"
         if not data:
             return
-        view = data
-        check(psn_buf_append(&self.buf, <const char *>&view[0], view.shape[0]))
+        if type(data) is bytes:
+            piece = data
+        else:
+            copy = bytearray()
+            copy.extend(data)
+            piece = bytes(copy)
+        check(psn_buf_append(&self.buf, PyBytes_AS_STRING(piece), len(piece)))
         self._wake()
         if (self.transport is not None and not self.paused
                 and <Py_ssize_t>psn_buf_len(&self.buf) > 2 * self.limit):
@@ -517,11 +556,12 @@ cdef class Reader(ReadEnd):
 
     @property
     def _limit(self):
-        return self.limit
+        return self.given_limit
 
     @_limit.setter
-    def _limit(self, Py_ssize_t limit):
-        self.limit = limit
+    def _limit(self, limit):
+        self.limit = min(PyNumber_AsSsize_t(limit, NULL), PY_SSIZE_T_MAX // 4)
+        self.given_limit = limit
 
     @property
     def _buffer(self):

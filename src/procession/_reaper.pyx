@@ -33,6 +33,7 @@ from procession._psn cimport (
 )
 
 import logging
+import sys
 from time import monotonic
 
 cdef extern from "<sys/syscall.h>" nogil:
@@ -180,9 +181,11 @@ cdef class Mortal(Source):
             ProcessLookupError: the child is known to have ended.
             PermissionError: the child runs as somebody else now.
         """
+        cdef int number = as_int(sig)
         if not self.living:
             raise ProcessLookupError
-        cdef int rc = psn_ref_signal(self.ref(), as_int(sig))
+        sys.audit("os.kill", self.pid, sig)
+        cdef int rc = psn_ref_signal(self.ref(), number)
         if rc != -ESRCH:
             check(rc)
 

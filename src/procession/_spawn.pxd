@@ -37,8 +37,8 @@ cdef Spawner spawner_of(Engine engine)
 # Make newborn.job and newborn.ends from a command, checking all that can be checked.
 cdef int plan(Newborn newborn, command) except -1
 
-# Fork with the interpreter's hooks and call preexec_fn in the child.
-cdef Fork fork(Engine engine, Newborn newborn, preexec_fn)
+# Fork with the interpreter's hooks and call the command's preexec_fn in the child.
+cdef Fork fork(Engine engine, Newborn newborn, command)
 
 # The exception for a spawn that failed.
 cdef object failure(psn_job *job, command)

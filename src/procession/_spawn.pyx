@@ -380,6 +380,7 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
     cdef psn_job *job = newborn.job
     cdef int source[3]
     cdef int *keep = NULL
+    cdef int fd
     cdef Py_ssize_t n = 0
     for i, wish in enumerate((command.stdin, command.stdout, command.stderr)):
         if wish is None:
@@ -396,9 +397,12 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
         elif isinstance(wish, int):
             job.ends[i] = own(as_int(wish))
         else:
-            job.ends[i] = own(as_int(wish.fileno()))
+            fd = as_int(wish.fileno())
+            # As in Popen: no descriptor is no redirection.
+            if fd != -1:
+                job.ends[i] = own(fd)
         source[i] = job.ends[i]
-    if command.stderr is not None and source[2] < 0:
+    if command.stderr is not None and command.stderr == STDOUT and source[2] < 0:
         source[2] = source[1]
     pass_fds = sorted(map(int, set(command.pass_fds)))
     try:
@@ -461,7 +465,7 @@ cdef class Fork(Source):
         return 0
 
 
-cdef void be_child(psn_job *job, int report_fd, preexec_fn) noexcept:
+cdef void be_child(psn_job *job, int report_fd, preexec_fn, bint inherits_env) noexcept:
     """The child's side of fork. Never returns."""
     cdef psn_report *report = &job.born.report
     # Nothing was blocked for the fork, and what preexec_fn changes has to stay.
@@ -472,12 +476,15 @@ cdef void be_child(psn_job *job, int report_fd, preexec_fn) noexcept:
         except BaseException:
             report.step = PSN_STEP_PREEXEC
         else:
+            # What preexec_fn did to the environment counts.
+            if inherits_env:
+                job.plan.envp = environ
             psn_child_exec(&job.plan, report)
     psn_sys_write(report_fd, report, sizeof(job.born.report))
     psn_child_exit(255)
 
 
-cdef Fork fork(Engine engine, Newborn newborn, preexec_fn):
+cdef Fork fork(Engine engine, Newborn newborn, command):
     cdef psn_job *job = newborn.job
     cdef Fork waiting = Fork()
     cdef int ends[2]
@@ -496,7 +503,7 @@ cdef Fork fork(Engine engine, Newborn newborn, preexec_fn):
     job.born.pid = c_fork()
     if job.born.pid == 0:
         PyOS_AfterFork_Child()
-        be_child(job, report_fd, preexec_fn)
+        be_child(job, report_fd, command.preexec_fn, command.env is None)
     err = -errno
     PyOS_AfterFork_Parent()
     if collects:

@@ -102,6 +102,8 @@ cdef class ReadCore(ReadEnd):
         self.close_fd()
         self.eof = True
         self.transport = self.protocol = None
+        if self.engine is not None:
+            self.engine.held.discard(self)
         return 0
 
     cdef _pump(self):
@@ -219,6 +221,8 @@ cdef class WriteCore(WriteEnd):
         self.close_fd()
         self.closing = self.lost = True
         self.transport = self.protocol = None
+        if self.engine is not None:
+            self.engine.held.discard(self)
         return 0
 
     cdef _on_pause(self):

@@ -5,6 +5,7 @@ cdef class Writer(WriteEnd):
     cdef object loop
     cdef list drainers          # futures of those who wait in drain()
     cdef object closed          # the future of wait_closed(), made on demand
+    cdef bint noticed           # drain() knows that the pipe is closed
 
     # For this module only.
     cdef _tell_drainers(self, error)

@@ -8,6 +8,11 @@ from procession._ends cimport WriteEnd
 from procession._engine cimport WRITER, count, Engine
 
 
+cdef enum:
+    # Turns of the loop, as in asyncio.
+    NOTICED_AFTER = 2
+
+
 @cython.no_gc_clear
 cdef class Writer(WriteEnd):
     def __cinit__(self, *args, **kwargs):
@@ -19,15 +24,29 @@ cdef class Writer(WriteEnd):
 
     cdef int connect(self, Engine engine, int fd) except -1:
         self.loop = engine.loop
-        return WriteEnd.connect(self, engine, fd)
+        WriteEnd.connect(self, engine, fd)
+        # As asyncio keeps it: it is closed at the child's end, not when it is dropped.
+        engine.held.add(self)
+        return 0
 
     cdef _on_resume(self):
         self._tell_drainers(None)
 
     cdef _on_lost(self):
+        if self.engine is not None:
+            self.engine.held.discard(self)
+            self._notice(NOTICED_AFTER)
         self._tell_drainers(self.error)
         if self.closed is not None:
             self._tell_closed()
+
+    def _notice(self, int turns):
+        """After a few turns of the loop drain() knows; until then it is as good as done.
+        Programs write, close and drain."""
+        if turns == 0 or self.engine.gone:
+            self.noticed = True
+        else:
+            self.loop.call_soon(self._notice, turns - 1)
 
     cdef _tell_drainers(self, error):
         drainers, self.drainers = self.drainers, []
@@ -51,7 +70,7 @@ cdef class Writer(WriteEnd):
 
     def _begin_drain(self):
         """Return a future that is done when there is room, or None if there is."""
-        if self.lost:
+        if self.noticed:
             raise ConnectionResetError("Connection lost")
         if not self.paused:
             return None

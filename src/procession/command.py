@@ -97,6 +97,10 @@ class Command:
         self.process_group = -1 if process_group is None else process_group
 
 
+# What the interpreter says of an unknown keyword names the function.
+Command.__init__.__qualname__ = "Popen.__init__"
+
+
 def group_id(group: str | int) -> int:
     if isinstance(group, str):
         import grp

@@ -97,8 +97,8 @@ async def create_subprocess_shell(
     stdin: Any = None,
     stdout: Any = None,
     stderr: Any = None,
-    loop: asyncio.AbstractEventLoop | None = None,
     limit: int | None = 2**16,
+    loop: asyncio.AbstractEventLoop | None = None,
     **kwds: Any,
 ) -> Process:
     """Run a command line with the system's shell. As asyncio.create_subprocess_shell.

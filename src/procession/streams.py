@@ -105,7 +105,7 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
             raise ValueError("Separator should be at least one-byte string")
         if self._exception is not None:
             raise self._exception
-        separators = [bytes(item) for item in given]
+        separators = [item if type(item) is bytes else bytes(memoryview(item)) for item in given]
         found = self._try_until(separators, 0)
         while isinstance(found, int):
             await self._wait_for_data("readuntil")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from asyncio.subprocess import SubprocessStreamProtocol
+from operator import index
 from signal import SIGKILL, SIGTERM
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
@@ -39,6 +41,7 @@ class Process(asyncio.subprocess.Process):
     stdout: StreamReader | None
     stderr: StreamReader | None
     _transport_ref: Any = None
+    _is_closing = False  # by its transport's close()
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Process(asyncio.subprocess.Process):
         self._loop = loop
         self._args = args
         self.pid = child.pid
+        self._streams = streams
         self.stdin, self.stdout, self.stderr = streams
 
     @property
@@ -94,9 +98,9 @@ class Process(asyncio.subprocess.Process):
             PermissionError: the child runs as another user.
         """
         if self.returncode is not None and any(
-            stream is not None and stream._pipe_fileno() >= 0
-            for stream in (self.stdin, self.stdout, self.stderr)
+            stream is not None and stream._pipe_fileno() >= 0 for stream in self._streams
         ):
+            index(signal)
             return
         self._child.send_signal(signal)
 
@@ -120,6 +124,8 @@ class Process(asyncio.subprocess.Process):
             ValueError: an earlier call, which was cancelled, sends its input already.
             RuntimeError: another task waits for data of stdout or stderr.
         """
+        if (self.stdin, self.stdout, self.stderr) != self._streams:
+            return await self._communicate_through(input)
         self._feed(input)
         readers = [reader for reader in (self.stdout, self.stderr) if reader is not None]
         waiters: list[Any] = []
@@ -139,6 +145,24 @@ class Process(asyncio.subprocess.Process):
         output = None if self.stdout is None else await self.stdout.read()
         errors = None if self.stderr is None else await self.stderr.read()
         return output, errors  # type: ignore[return-value]
+
+    async def _communicate_through(self, input: Any) -> tuple[bytes, bytes]:
+        """communicate() by way of streams that the program has put in place of ours."""
+
+        async def feed() -> None:
+            if self.stdin is not None:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    if input is not None:
+                        self.stdin.write(input)
+                        await self.stdin.drain()
+                self.stdin.close()
+
+        async def read(reader: Any) -> Any:
+            return None if reader is None else await reader.read()
+
+        _, output, errors = await asyncio.gather(feed(), read(self.stdout), read(self.stderr))
+        await self.wait()
+        return output, errors
 
     def _feed(self, input: Any) -> None:
         """Write input and close stdin behind it; the engine does the rest."""
@@ -218,8 +242,8 @@ async def create_subprocess_shell(
     stdin: Stream = None,
     stdout: Stream = None,
     stderr: Stream = None,
-    loop: asyncio.AbstractEventLoop | None = None,
     limit: int | None = DEFAULT_LIMIT,
+    loop: asyncio.AbstractEventLoop | None = None,
     **kwds: Any,
 ) -> Process:
     """Run a command line with /bin/sh. As asyncio.create_subprocess_shell.

@@ -30,8 +30,18 @@ class PipeEnd:
         return f"<PipeEnd fd={self._end._pipe_fileno()}>"
 
     @property
+    def name(self) -> int:
+        return self._end._pipe_fileno()
+
+    @property
     def closed(self) -> bool:
         return self._end._pipe_fileno() < 0
+
+    def isatty(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
 
     def fileno(self) -> int:
         """Return the descriptor.
@@ -93,7 +103,7 @@ class ReadPipe(asyncio.ReadTransport):
         self._end._shut()
 
 
-class WritePipe(asyncio.WriteTransport):
+class WritePipe(asyncio.Transport):
     """The transport of a pipe that is written here."""
 
     _end: WriteEnd
@@ -191,9 +201,8 @@ class ProcessTransport(BaseSubprocessTransport):
     """The transport of a Process, which has no protocol."""
 
     def __init__(self, process: Process) -> None:
-        ends = (process.stdin, process.stdout, process.stderr)
         asyncio.BaseTransport.__init__(
-            self, {"subprocess": Popen(process._child, process._args, ends)}
+            self, {"subprocess": Popen(process._child, process._args, process._streams)}
         )
         self._process = process
 
@@ -212,10 +221,8 @@ class ProcessTransport(BaseSubprocessTransport):
         return self._process.returncode
 
     def get_pipe_transport(self, fd: int) -> Any:
-        if fd == 0 and self._process.stdin is not None:
-            return self._process.stdin.transport
-        reader = {1: self._process.stdout, 2: self._process.stderr}.get(fd)
-        return None if reader is None else reader._transport
+        stream = self._process._streams[fd] if fd in (0, 1, 2) else None
+        return None if stream is None else stream._transport
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         raise NotImplementedError("a Process is not behind a protocol")
@@ -234,17 +241,20 @@ class ProcessTransport(BaseSubprocessTransport):
 
     def is_closing(self) -> bool:
         process = self._process
-        pipes = [s for s in (process.stdin, process.stdout, process.stderr) if s is not None]
-        return process.returncode is not None and all(s._pipe_fileno() < 0 for s in pipes)
+        pipes = [stream for stream in process._streams if stream is not None]
+        return process._is_closing or (
+            process.returncode is not None and all(s._pipe_fileno() < 0 for s in pipes)
+        )
 
     def close(self) -> None:
-        """Close the pipes and kill the child if it still runs."""
+        """Kill the child if it still runs, and close the pipes."""
+        self._process._is_closing = True
+        if self._process.returncode is None:
+            self._process.kill()
         for fd in range(3):
             pipe = self.get_pipe_transport(fd)
             if pipe is not None:
                 pipe.close()
-        if self._process.returncode is None:
-            self._process.kill()
 
     async def _wait(self) -> int:
         return await self._process.wait()

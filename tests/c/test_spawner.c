@@ -188,6 +188,42 @@ static void wait_until_both_are_done(struct psn_job *job, struct psn_job *other)
     assert(end_of(tail) == 0);
 }
 
+/* But for those that take very long, as on a machine that is busy otherwise. */
+static void jobs_come_back_in_the_order_in_which_they_were_submitted(void)
+{
+    enum { JOBS = 200 };
+    int swaps = 0;
+    uint64_t last = 0;
+
+    open_spawner(4);
+    for (int i = 0; i < JOBS; i++)
+        submit_program("/bin/true");
+    for (int taken = 0; taken < JOBS;) {
+        for (struct psn_job *job = take(), *next; job != NULL; job = next) {
+            next = job->next;
+            swaps += job->number < last;
+            last = job->number;
+            assert(end_of(job) == 0);
+            taken++;
+        }
+    }
+    assert(swaps < JOBS / 10);
+
+    psn_spawner_close(spawner);
+}
+
+static void a_thread_without_work_ends(void)
+{
+    open_spawner(2);
+    for (int i = 0; i < 3; i++) {
+        submit_program("/bin/true");
+        assert(end_of(take()) == 0);
+        while (count_threads() > 1 + RUNTIME_THREADS)
+            usleep(1000);
+    }
+    psn_spawner_close(spawner);
+}
+
 static void jobs_come_back_in_the_order_in_which_they_finish(void)
 {
     struct lease lease;
@@ -735,7 +771,9 @@ int main(void)
         CHECK(a_job_that_failed_comes_back_without);
         CHECK(the_ends_of_a_finished_job_are_closed);
         CHECK(hundreds_of_jobs_come_back_once_each);
+        CHECK(jobs_come_back_in_the_order_in_which_they_were_submitted);
         CHECK(jobs_come_back_in_the_order_in_which_they_finish);
+        CHECK(a_thread_without_work_ends);
         CHECK(hung_execs_do_not_hold_up_other_jobs);
         CHECK(workers_that_hung_are_of_use_again);
         CHECK(a_queued_job_that_is_abandoned_never_runs);
