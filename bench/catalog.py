@@ -114,6 +114,15 @@ WORKLOADS = (
         ("stream", "flood", "size"),
     ),
     Workload(
+        "protocol",
+        "protocol",
+        {"size": 512 * MIB},
+        {"size": 64 * MIB},
+        (Metric("read output by a protocol", "MB/s", 1e-6),),
+        ("s per GB", 1e9),
+        ("stream", "flood", "size"),
+    ),
+    Workload(
         "communicate",
         "communicate",
         {"size": 256 * MIB},

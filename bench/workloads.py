@@ -6,6 +6,7 @@ sample.
 """
 
 import asyncio
+import importlib
 import tempfile
 import time
 
@@ -63,6 +64,32 @@ async def stream(sp, size):
             total += len(block)
         status = await process.wait()
     expect((total, status), (size, 0), "bytes and exit status")
+    return meter.result(size)
+
+
+class Count(asyncio.SubprocessProtocol):
+    """Counts what it is told; ended is done at the end."""
+
+    def __init__(self):
+        self.total = 0
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def pipe_data_received(self, fd, data):
+        self.total += len(data)
+
+    def connection_lost(self, exc):
+        self.ended.set_result(None)
+
+
+async def protocol(sp, size):
+    package = importlib.import_module(sp.__name__.partition(".")[0])
+    call = getattr(package, "subprocess_exec", asyncio.get_running_loop().subprocess_exec)
+    meter = Meter()
+    with meter:
+        transport, count = await call(Count, child("flood"), str(size), stdin=None, stderr=None)
+        await count.ended
+    expect((count.total, transport.get_returncode()), (size, 0), "bytes and exit status")
+    transport.close()
     return meter.result(size)
 
 

@@ -64,6 +64,10 @@ def stream(size):
     return meter.result(size)
 
 
+# There are no protocols: the stream is read.
+protocol = stream
+
+
 def communicate(size):
     meter = Meter()
     with meter:

@@ -67,6 +67,10 @@ async def stream(size):
     return meter.result(size)
 
 
+# There are no protocols: the stream is read.
+protocol = stream
+
+
 async def communicate(size):
     meter = Meter()
     with meter:
