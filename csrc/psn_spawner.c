@@ -383,15 +383,21 @@ static void run_here(struct psn_spawner *spawner)
 /* Called with the lock. */
 static void enqueue(struct psn_spawner *spawner, struct psn_job *job)
 {
+    int was_empty = spawner->queue.head == NULL;
+    int busy = spawner->threads - 1 - spawner->waiting;
+
     job->state = PSN_JOB_QUEUED;
     job->number = spawner->submitted++;
-    if (spawner->queue.head == NULL)
+    if (was_empty)
         spawner->taken_ns = psn_sys_now_ns();
     append(&spawner->queue, job);
-    if (spawner->waiting > 0)
+    if (spawner->waiting == 0) {
+        if (start_thread(spawner) < 0 && spawner->threads == 1)
+            run_here(spawner);
+    } else if (busy < spawner->workers || was_empty) {
+        /* While all work, one is told once that there is a queue to watch. */
         pthread_cond_signal(&spawner->work);
-    else if (start_thread(spawner) < 0 && spawner->threads == 1)
-        run_here(spawner);
+    }
 }
 
 void psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job)

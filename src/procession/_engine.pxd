@@ -38,7 +38,7 @@ cdef class Engine:
     cdef bint settling          # a look at whether it still is idle is scheduled
     cdef bint dispatching
     cdef bint gone              # the loop was closed
-    cdef int owner_pid          # after a fork the other process owns nothing here
+    cdef int forks              # after a fork the other process owns nothing here
     cdef int wake_fd            # borrowed from the spawner: written to, it wakes the loop
     cdef set held               # sources kept alive: children that run, pipes of transports
     cdef list deferred          # sources with a turn to come

@@ -7,7 +7,6 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
-from posix.unistd cimport getpid
 
 from procession._errors cimport check
 from procession._psn cimport (
@@ -25,6 +24,10 @@ from procession._psn cimport (
 
 import weakref
 
+cdef extern from "<pthread.h>" nogil:
+    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
+                       void (*child)() noexcept nogil)
+
 cdef enum:
     # More would keep the loop from its other work for longer than they save.
     EVENTS_PER_WAKEUP = 16
@@ -36,6 +39,18 @@ cdef enum:
 _engines = weakref.WeakValueDictionary()
 
 cdef int _living[<int>KINDS]
+
+# How many forks lie between the start of the program and this process: an engine asks
+# several times for each child, which getpid() would make a system call of.
+cdef int _forks = 0
+
+
+cdef void note_fork() noexcept nogil:
+    global _forks
+    _forks += 1
+
+
+check(-pthread_atfork(NULL, NULL, note_fork))
 
 
 cdef void count(kind_t kind, int by) noexcept:
@@ -103,7 +118,7 @@ cdef class Engine:
         self.free_slots = []
         self.held = set()
         self.deferred = []
-        self.owner_pid = getpid()
+        self.forks = _forks
         self.wake_fd = -1
         count(ENGINE, 1)
 
@@ -113,7 +128,7 @@ cdef class Engine:
         count(ENGINE, -1)
 
     cdef bint mine(self) noexcept:
-        return self.owner_pid == getpid()
+        return self.forks == _forks
 
     cdef int use(self) except -1:
         if self.gone:
