@@ -13,8 +13,9 @@
 #define MOST_BELLS 64
 
 /* A disposition belongs to the process, and a handler has no argument of its own: hence
- * this state. The handler may run in any thread at any moment: `before` changes only while
- * the handler is in no chain, and who closes a bell waits until none is `inside`. */
+ * this state. The handler may run in any thread at any moment: `before` changes only
+ * while the handler is in no chain, and who closes a bell waits until none is `inside`.
+ */
 static struct {
     pthread_mutex_t lock; /* of those who come and go */
     _Atomic int bells[MOST_BELLS];

@@ -141,7 +141,8 @@ static void forget_frames(struct psn_stack *stack)
 #endif
 }
 
-/* With either flag the kernel stores before the child runs: its pidfd, or its number. */
+/* With either flag the kernel stores before the child runs: its pidfd, or its number.
+ */
 static int clone_child(struct start *start, int flags, struct psn_stack *stack,
                        struct psn_born *born)
 {

@@ -29,13 +29,13 @@ struct list {
 struct psn_spawner {
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct list queue; /* submitted, or to be buried */
+    struct list queue;   /* submitted, or to be buried */
     struct list running; /* in no order */
     struct list held;    /* finished before an earlier one, in order of their numbers */
     struct list done;
     uint64_t submitted;
-    int event_fd;        /* readable when done went from empty to not empty */
-    int workers; /* threads that take a job at once; one more for each that hangs */
+    int event_fd; /* readable when done went from empty to not empty */
+    int workers;  /* threads that take a job at once; one more for each that hangs */
     int base_workers; /* what workers was to begin with */
     int threads;      /* running; the owner counts as one more until close */
     int waiting;      /* of the threads, those with nothing to do */

@@ -14,9 +14,9 @@ import warnings
 import pytest
 
 from children import TIMEOUT
+from expected import difference_of
 from helpers import own_interpreter
 from helpers.refusal import refuse_pidfds
-from expected import difference_of
 
 REAPING_GRACE = 5.0
 EXPECTED_HANG = 0.7
@@ -105,9 +105,7 @@ def pytest_collection_modifyitems(items):
         names = (f"{file}::{item.originalname}", f"{file}::{item.name}")
         difference = difference_of(implementation, names)
         if difference is not None:
-            item.add_marker(
-                pytest.mark.xfail(strict=difference.strict, reason=difference.reason)
-            )
+            item.add_marker(pytest.mark.xfail(strict=difference.strict, reason=difference.reason))
 
 
 def pytest_collection_finish():

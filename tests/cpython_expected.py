@@ -62,9 +62,7 @@ DIFFERENCES = (
     ),
 )
 
-LEFT_OUT = (
-    LeftOut("test_warns", "it tests that a child watcher of asyncio is deprecated"),
-)
+LEFT_OUT = (LeftOut("test_warns", "it tests that a child watcher of asyncio is deprecated"),)
 
 # These pass, and leave complaints behind that are not about procession.
 UNTIDY = {

@@ -23,9 +23,7 @@ class Difference(NamedTuple):
 TRIED = ((3, 10, 13), (3, 11, 7), (3, 12, 1), (3, 13, 0), (3, 14, 10), (3, 15, 2))
 
 
-def asyncio_differs(
-    tests: str, reason: str, when: bool = True, strict: bool = True
-) -> Difference:
+def asyncio_differs(tests: str, reason: str, when: bool = True, strict: bool = True) -> Difference:
     return Difference(tests, "asyncio", when, reason, strict and sys.version_info[:3] in TRIED)
 
 

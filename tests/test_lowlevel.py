@@ -454,7 +454,10 @@ async def test_a_paused_pipe_is_not_read_and_goes_on_when_resumed(low):
 
 async def test_pausing_inside_a_callback_takes_effect(low):
     transport, protocol = await low.subprocess_exec(
-        lambda: Protocol(acts={"pipe_data_received": pause}), *flood(1_000_000), stdin=None, stderr=None
+        lambda: Protocol(acts={"pipe_data_received": pause}),
+        *flood(1_000_000),
+        stdin=None,
+        stderr=None,
     )
     stdout = transport.get_pipe_transport(1)
 
@@ -607,7 +610,9 @@ def test_a_loop_of_procession_serves_asyncios_own_calls(implementation):
 
 async def test_many_transports_at_once_hear_of_everything(low):
     async def one(number):
-        transport, protocol = await low.subprocess_exec(Protocol, *sh(f"read x; echo $x; exit {number}"))
+        transport, protocol = await low.subprocess_exec(
+            Protocol, *sh(f"read x; echo $x; exit {number}")
+        )
         transport.get_pipe_transport(0).write(b"%d\n" % number)
         await ended(protocol)
         return transport.get_returncode(), protocol.data[1]

@@ -263,7 +263,8 @@ def test_a_transport_left_open_warns(implementation):
         on = OnAsyncio() if implementation == "asyncio" else OnProcession()
         read, kept_end = os.pipe()
         kept.append(os.fdopen(kept_end, "wb", 0))
-        kept.append((await on.connect_read_pipe(Protocol, open(read, "rb", 0)))[0])
+        read_end = os.fdopen(read, "rb", 0)
+        kept.append((await on.connect_read_pipe(Protocol, read_end))[0])
 
     loop.run_until_complete(connect())
     loop.close()

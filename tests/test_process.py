@@ -379,10 +379,15 @@ async def test_many_children_at_once(impl):
 async def test_a_grandchild_outlives_a_process_that_was_dropped(impl, tmp_path):
     mark = tmp_path / "mark"
     process = await impl.create_subprocess_exec(
-        *sh('(read line; echo output; echo survived >"$1") <"$2" & exit 0', mark, make_fifo(tmp_path)),
+        *sh(
+            '(read line; echo output; echo survived >"$1") <"$2" & exit 0',
+            mark,
+            make_fifo(tmp_path),
+        ),
         stdout=impl.PIPE,
     )
-    await until(lambda: process.returncode is not None)
+    while process.returncode is None:
+        await asyncio.sleep(0)
     del process
     gc.collect()
 

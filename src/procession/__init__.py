@@ -83,6 +83,7 @@ __all__ = [
     "wait_pid",
 ]
 
+
 def __getattr__(name: str) -> object:
     if name == "EventLoopPolicy":
         # On demand: from 3.14 on asyncio warns whoever touches its policies.

@@ -11,7 +11,6 @@ from procession._psn cimport (
     psn_ref_signal,
     psn_ref,
 )
-from procession._reaper cimport Mortal
 from procession._spawn cimport (
     Fork,
     Newborn,

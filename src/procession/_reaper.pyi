@@ -7,6 +7,7 @@ from procession._engine import Source
 BACKENDS: dict[str, int]
 
 def use_backend(name: str) -> None: ...
+
 @disjoint_base
 class Mortal(Source):
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import asyncio.subprocess
+from subprocess import PIPE
 from typing import Any
 
 from procession import lowlevel
 from procession.command import Stream, StrOrBytesPath
-from procession.lowlevel import PIPE, Factory
+from procession.lowlevel import Factory
 from procession.subprocess import create_subprocess_exec, create_subprocess_shell
 
 
@@ -80,7 +81,7 @@ class SubprocessMixin:
         return await lowlevel.connect_write_pipe(self, protocol_factory, pipe)
 
 
-class EventLoop(SubprocessMixin, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class EventLoop(SubprocessMixin, asyncio.SelectorEventLoop):
     """asyncio's selector loop, with children and pipes on our engine."""
 
 

@@ -56,7 +56,9 @@ class _Connected:
 
     def __del__(self) -> None:
         if self._pipe is not None:
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            warnings.warn(
+                f"unclosed transport {self!r}", ResourceWarning, stacklevel=2, source=self
+            )
             self._pipe.close()
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -104,9 +106,7 @@ class WritePipeTransport(_Connected, WritePipe):
 
     _end: WriteCore
 
-    def __init__(
-        self, loop: Any, protocol: Any, pipe: Any = None, is_socket: bool = False
-    ) -> None:
+    def __init__(self, loop: Any, protocol: Any, pipe: Any = None, is_socket: bool = False) -> None:
         super().__init__(WriteCore(loop, self, protocol, is_socket))
         if pipe is not None:
             self._take(pipe)
@@ -173,6 +173,9 @@ class SubprocessTransport(BaseSubprocessTransport):
     isinstance() holds, but nothing of it runs.
     """
 
+    _protocol: Any
+    _extra: dict[str, Any]
+
     def __init__(self, loop: Any, protocol: Any, command: Command, args: Any) -> None:
         asyncio.BaseTransport.__init__(self)
         self._loop = loop
@@ -219,7 +222,9 @@ class SubprocessTransport(BaseSubprocessTransport):
 
     def __del__(self) -> None:
         if not self._closed:
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            warnings.warn(
+                f"unclosed transport {self!r}", ResourceWarning, stacklevel=2, source=self
+            )
             self.close()
 
     # What the child tells
@@ -289,7 +294,7 @@ class SubprocessTransport(BaseSubprocessTransport):
         return None if self._child is None else self._child.returncode
 
     @property
-    def _returncode(self) -> int | None:
+    def _returncode(self) -> int | None:  # type: ignore[override]
         return self.get_returncode()
 
     def get_pipe_transport(self, fd: int) -> Any:

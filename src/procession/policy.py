@@ -17,11 +17,12 @@ def make_policy(loop_factory: Any) -> type:
         warnings.simplefilter("ignore", DeprecationWarning)
         base: Any = asyncio.DefaultEventLoopPolicy
 
-    class EventLoopPolicy(base):  # type: ignore[misc]
-        """asyncio's default policy, whose loops are procession.EventLoop."""
-
-        _loop_factory = loop_factory
-
-    EventLoopPolicy.__module__ = "procession"
-    EventLoopPolicy.__qualname__ = "EventLoopPolicy"
-    return EventLoopPolicy
+    return type(
+        "EventLoopPolicy",
+        (base,),
+        {
+            "__doc__": "asyncio's default policy, whose loops are procession.EventLoop.",
+            "__module__": "procession",
+            "_loop_factory": loop_factory,
+        },
+    )
