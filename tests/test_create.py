@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -406,3 +408,25 @@ async def test_a_file_without_a_descriptor_is_no_redirection(impl):
 async def test_an_unknown_keyword_is_reported_as_popen_does(impl):
     with pytest.raises(TypeError, match=r"Popen\.__init__\(\) got an unexpected keyword.*'color'"):
         await impl.create_subprocess_exec(*TRUE, color="red")
+
+
+@pytest.mark.parametrize("call", ["create_subprocess_exec", "create_subprocess_shell"])
+async def test_debug_mode_logs_the_start_and_the_end(impl, call, caplog):
+    caplog.set_level(logging.DEBUG, "asyncio")
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    try:
+        process = await getattr(impl, call)("cat", stdin=impl.PIPE, stdout=impl.PIPE)
+        await process.communicate(b"through")
+        await asyncio.sleep(0)
+    finally:
+        loop.set_debug(False)
+
+    said = caplog.text
+    caplog.clear()
+    title = "execute program" if call == "create_subprocess_exec" else "run shell command"
+    program = "cat" if call == "create_subprocess_exec" else ".*"
+    assert re.search(f"{title} 'cat' stdin=<pipe> stdout=<pipe>", said)
+    assert re.search(f"process '?{program}'? created: pid {process.pid}", said)
+    assert re.search(f"{title} 'cat': <.*{process.pid}", said)
+    assert re.search(f"{process.pid}.* exited with return code 0", said)

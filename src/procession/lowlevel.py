@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import stat
-import subprocess
 import warnings
 from asyncio.base_subprocess import (
     BaseSubprocessTransport,
@@ -17,16 +15,15 @@ from asyncio.base_subprocess import (
 from collections.abc import Callable
 from contextvars import copy_context
 from signal import SIGKILL, SIGTERM
-from subprocess import PIPE, STDOUT
+from subprocess import PIPE
 from typing import Any
 
 from procession import _child
 from procession._transport import ReadCore, WriteCore
 from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
+from procession.debuglog import log_birth, log_command, log_exit, logger
 from procession.transport import Popen, ReadPipe, WritePipe
 from procession.waiting import end_of
-
-logger = logging.getLogger("asyncio")
 
 Factory = Callable[[], Any]
 
@@ -237,8 +234,7 @@ class SubprocessTransport(BaseSubprocessTransport):
         self._pid = child.pid
         self._extra["subprocess"] = Popen(child, self._args, self._ends())
         if self._loop.get_debug():
-            program = self._args if isinstance(self._args, (bytes, str)) else self._args[0]
-            logger.debug("process %r created: pid %s", program, self._pid)
+            log_birth(self._args, child.pid)
         try:
             self._context.run(self._protocol.connection_made, self)
         except (SystemExit, KeyboardInterrupt):
@@ -264,7 +260,7 @@ class SubprocessTransport(BaseSubprocessTransport):
 
     def _exited(self, returncode: int) -> None:
         if self._loop.get_debug():
-            logger.info("%r exited with return code %r", self, returncode)
+            log_exit(self, returncode)
         self._call(self._protocol.process_exited)
         self._try_finish()
 
@@ -346,31 +342,11 @@ class SubprocessTransport(BaseSubprocessTransport):
         return await end_of(self._child)
 
 
-def describe(pipe: Any) -> str:
-    return {PIPE: "<pipe>", STDOUT: "<stdout>"}.get(pipe, repr(pipe))
-
-
-def log_command(message: str, stdin: Any, stdout: Any, stderr: Any) -> None:
-    """Log what is about to be started, as asyncio does in debug mode: without arguments,
-    which may be secret."""
-    info = [message]
-    if stdin is not None:
-        info.append(f"stdin={describe(stdin)}")
-    if stdout is not None and stderr == subprocess.STDOUT:
-        info.append(f"stdout=stderr={describe(stdout)}")
-    else:
-        if stdout is not None:
-            info.append(f"stdout={describe(stdout)}")
-        if stderr is not None:
-            info.append(f"stderr={describe(stderr)}")
-    logger.debug(" ".join(info))
-
-
 async def _start(
     loop: Any, protocol: Any, command: Command, args: Any, title: str
 ) -> tuple[Any, Any]:
     if loop.get_debug():
-        log_command(title, command.stdin, command.stdout, command.stderr)
+        log_command(title, command)
     transport = SubprocessTransport(loop, protocol, command, args)
     try:
         child, born = _child.start(loop, command, transport._ends(), transport)

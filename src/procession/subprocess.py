@@ -13,6 +13,7 @@ from typing import Any
 
 from procession import _child
 from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
+from procession.debuglog import Log
 from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
 from procession.transport import ProcessTransport, transport_of
 from procession.waiting import end_of
@@ -192,7 +193,8 @@ async def _create(
         StreamReader(limit, running) if command.stdout == PIPE else None,
         StreamReader(limit, running) if command.stderr == PIPE else None,
     )
-    child, born = _child.start(running, command, streams)
+    log = Log(command, args) if running.get_debug() else None
+    child, born = _child.start(running, command, streams, log)
     try:
         await born
     except BaseException:
