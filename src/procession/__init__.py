@@ -7,7 +7,15 @@ Replace `asyncio.create_subprocess_exec` by `procession.create_subprocess_exec`,
 import sys
 
 if sys.platform.startswith("linux"):
-    from procession import subprocess
+    try:
+        from procession import subprocess
+    except ImportError as error:
+        if "interpreter" not in str(error).lower():
+            raise
+        raise ImportError(
+            "procession runs in one interpreter of a process, and in none with a GIL of its "
+            "own; use asyncio.create_subprocess_exec here, which has the same interface"
+        ) from error
     from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
     from procession.lowlevel import subprocess_exec, subprocess_shell
     from procession.streams import StreamReader, StreamWriter
