@@ -1,6 +1,7 @@
 """EventLoop, SubprocessMixin, new_event_loop() and EventLoopPolicy."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import warnings
@@ -83,3 +84,46 @@ def test_the_mixin_serves_uvloop():
     loop = Loop()
     assert loop.run_until_complete(status_of_a_child()) == (3, 4)
     loop.close()
+
+
+WATCHERS = (
+    "PidfdChildWatcher",
+    "ThreadedChildWatcher",
+    "SafeChildWatcher",
+    "FastChildWatcher",
+    "MultiLoopChildWatcher",
+)
+
+
+async def end_seen_by(watcher):
+    """Return what a child watcher tells of a child that exits with 6."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell(pid, status):
+        loop.call_soon_threadsafe(ended.set_result, (pid, status))
+
+    with watcher:
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 6"], {})
+        watcher.add_child_handler(pid, tell)
+    assert await status_of_a_child() == (3, 4)
+    told, status = await asyncio.wait_for(ended, 20)
+    assert told == pid
+    return status
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio has no child watchers any more")
+@pytest.mark.needs_pidfd  # one of them reaps every child of the process
+@pytest.mark.parametrize("name", WATCHERS)
+def test_asyncios_child_watchers_work_under_the_policy(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        watcher = getattr(asyncio, name)()
+        asyncio.set_event_loop_policy(procession.EventLoopPolicy())
+        try:
+            asyncio.set_child_watcher(watcher)
+            assert asyncio.get_child_watcher() is watcher
+            assert asyncio.run(end_seen_by(watcher)) == 6
+        finally:
+            asyncio.set_child_watcher(None)
+            asyncio.set_event_loop_policy(None)

@@ -620,3 +620,55 @@ async def test_many_transports_at_once_hear_of_everything(low):
     results = await asyncio.gather(*(one(number) for number in range(50)))
 
     assert results == [(number, b"%d\n" % number) for number in range(50)]
+
+
+SEQUENCE = """
+    read line; echo "$line"
+    read line; echo "$line" >&2
+    read line; exec >&-
+    read line; exec 2>&-
+    read line; exit 3
+"""
+
+
+async def trace_of(subprocess_exec):
+    """Lead a child through a sequence, each step after the answer to the last; return all
+    that its protocol hears."""
+    transport, protocol = await subprocess_exec(Protocol, *sh(SEQUENCE))
+    stdin = transport.get_pipe_transport(0)
+    for number in range(4):
+        so_far = len(protocol.events)
+        stdin.write(b"%d\n" % number)
+        await until(lambda count=so_far: len(protocol.events) > count)
+    stdin.write(b"end\n")
+    await ended(protocol)
+    return protocol.events, protocol.data, transport.get_returncode()
+
+
+async def test_a_recorded_trace_is_asyncios():
+    package = importlib.import_module("procession")
+
+    ours = await trace_of(package.subprocess_exec)
+    theirs = await trace_of(asyncio.get_running_loop().subprocess_exec)
+
+    # The end of stdin and the exit come at once, and asyncio tells them either way round.
+    assert ours[0][:5] == theirs[0][:5]
+    assert sorted(map(str, ours[0])) == sorted(map(str, theirs[0]))
+    assert ours[0][-1] == theirs[0][-1] == ("connection_lost", None)
+    assert ours[1:] == theirs[1:]
+
+
+@pytest.mark.parametrize("callback", ["pause_writing", "resume_writing"])
+async def test_flow_control_that_raises_breaks_nothing(low, handler, callback):
+    transport, protocol = await low.subprocess_exec(
+        lambda: Protocol(fails=callback), *sh("read line; exec cat"), stderr=None
+    )
+    data = b"line\n" + b"x" * 1_000_000
+
+    transport.get_pipe_transport(0).write(data)
+    transport.get_pipe_transport(0).write_eof()
+    await ended(protocol)
+
+    assert protocol.data[1] == data[5:]
+    assert [context["message"] for context in handler] == [f"protocol.{callback}() failed"]
+    handler.clear()

@@ -373,19 +373,21 @@ def adopt(loop, pid):
             return held
     if number <= 0:
         raise ValueError(f"pid must be a positive number, not {number}")
-    if not is_child(number):
-        raise ChildProcessError(ECHILD, f"process {number} is no child of this process")
     adopted = Adopted()
     if wants_pidfd():
-        # Refused here, it is refused for good: the child is learnt of by its number.
+        # Where it is refused, the child is learnt of by its number.
         pidfd = <int>syscall(SYS_pidfd_open, number, 0)
     engine.use()
     try:
+        # In this order: whom the pidfd means has not been replaced by another since.
+        if not is_child(number):
+            raise ChildProcessError(ECHILD, f"process {number} is no child of this process")
         adopted.live(engine, number, pidfd)
     except BaseException:
         psn_sys_close(&pidfd)
         raise
     finally:
         engine.unuse()
+        engine.look_idle()
     engine.held.add(adopted)
     return adopted
