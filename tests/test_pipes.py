@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 from children import TIMEOUT, until
-from procession import lowlevel
+from procession import pipes
 
 
 class Protocol(asyncio.Protocol):
@@ -52,10 +52,10 @@ class OnAsyncio:
 
 class OnProcession:
     def connect_read_pipe(self, *args):
-        return lowlevel.connect_read_pipe(asyncio.get_running_loop(), *args)
+        return pipes.connect_read_pipe(asyncio.get_running_loop(), *args)
 
     def connect_write_pipe(self, *args):
-        return lowlevel.connect_write_pipe(asyncio.get_running_loop(), *args)
+        return pipes.connect_write_pipe(asyncio.get_running_loop(), *args)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import asyncio.subprocess
 from subprocess import PIPE
 from typing import Any
 
-from procession import lowlevel
+from procession import lowlevel, pipes
 from procession.command import Stream, StrOrBytesPath
-from procession.lowlevel import Factory
+from procession.pipes import Factory
 from procession.subprocess import create_subprocess_exec, create_subprocess_shell
 
 
@@ -71,14 +71,14 @@ class SubprocessMixin:
             ValueError: pipe is of another kind.
             PermissionError: the kernel cannot wait for this device, such as /dev/null.
         """
-        return await lowlevel.connect_read_pipe(self, protocol_factory, pipe)
+        return await pipes.connect_read_pipe(self, protocol_factory, pipe)
 
     async def connect_write_pipe(self, protocol_factory: Factory, pipe: Any) -> tuple[Any, Any]:
         """Write to a pipe, FIFO, terminal or socket; return (transport, protocol).
 
         The rest as for connect_read_pipe().
         """
-        return await lowlevel.connect_write_pipe(self, protocol_factory, pipe)
+        return await pipes.connect_write_pipe(self, protocol_factory, pipe)
 
 
 class EventLoop(SubprocessMixin, asyncio.SelectorEventLoop):

@@ -1,7 +1,7 @@
 """The transports behind a Process and its streams, made when somebody asks for one.
 
 The bytes do not pass through them: they show the child and its streams in the shape that
-asyncio's transports have. Those that call a protocol are in lowlevel.py.
+asyncio's transports have. Those that call a protocol are in pipes.py and lowlevel.py.
 """
 
 from __future__ import annotations
