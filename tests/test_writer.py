@@ -1,6 +1,7 @@
 """StreamWriter: what reaches a child's stdin, and what happens when nobody reads."""
 
 import asyncio
+import fcntl
 import os
 import signal
 
@@ -17,6 +18,9 @@ from children import (
     turns,
     until,
 )
+
+# In the module from Python 3.10 on, but not in every build.
+F_GETPIPE_SZ = 1032
 
 MIB = 1 << 20
 GONE = (BrokenPipeError, ConnectionResetError)
@@ -358,4 +362,22 @@ async def test_the_transport_of_stdin_is_no_reader(impl):
     assert isinstance(transport, asyncio.Transport)
     with pytest.raises(NotImplementedError):
         transport.pause_reading()
+    await end(process)
+
+
+@pytest.mark.parametrize("pipesize, sizes", [(-1, (65536, 262144)), (8192, (8192, 8192))])
+async def test_the_pipe_of_a_stream_that_flows_grows_unless_its_size_was_chosen(pipesize, sizes):
+    from procession import PIPE, create_subprocess_exec
+
+    process = await create_subprocess_exec(
+        "sh", "-c", "cat >/dev/null", stdin=PIPE, pipesize=pipesize
+    )
+    fd = process.stdin.get_extra_info("pipe").fileno()
+    before = fcntl.fcntl(fd, F_GETPIPE_SZ)
+
+    for _ in range(200):
+        process.stdin.write(b"x" * 100_000)
+        await process.stdin.drain()
+
+    assert (before, fcntl.fcntl(fd, F_GETPIPE_SZ)) == sizes
     await end(process)

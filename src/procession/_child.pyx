@@ -96,12 +96,17 @@ cdef class Child(Newborn):
 
     cdef _live(self):
         stdin, stdout, stderr = self.streams
+        # The caller has chosen a size.
+        keeps_size = self.command.pipesize > 0
         try:
             if stdin is not None:
+                (<WriteEnd>stdin).keeps_size = keeps_size
                 (<WriteEnd>stdin).connect(self.engine, self._take_end(0))
             if stdout is not None:
+                (<ReadEnd>stdout).keeps_size = keeps_size
                 (<ReadEnd>stdout).connect(self.engine, self._take_end(1))
             if stderr is not None:
+                (<ReadEnd>stderr).keeps_size = keeps_size
                 (<ReadEnd>stderr).connect(self.engine, self._take_end(2))
             self.live(self.engine, self.job.born.pid, self.job.born.pidfd)
             take_ref(self)

@@ -13,6 +13,7 @@ cdef class ReadEnd(Source):
     cdef bint hung_up           # nobody writes any more: what is in the pipe is the rest
     cdef bint deferred          # has a turn to come
     cdef int full_reads         # that got all they asked for, since the start
+    cdef bint keeps_size        # the pipe is not to be grown
     cdef int budget             # system calls before the loop gets a turn
 
     cdef int connect(self, Engine engine, int fd) except -1
@@ -33,6 +34,8 @@ cdef class ReadEnd(Source):
 cdef class WriteEnd(Source):
     cdef psn_outq outq
     cdef object pieces          # a deque: what the queue borrows its bytes from
+    cdef int full_writes        # that the pipe did not take whole, since the start
+    cdef bint keeps_size        # the pipe is not to be grown
     cdef uint32_t idle_events   # watched for while nothing is queued
     cdef object error           # what broke the pipe, None if it was closed in order
     cdef size_t high            # bytes queued above which writers should pause
@@ -57,4 +60,5 @@ cdef class WriteEnd(Source):
     cdef _flush(self)
     cdef _queue(self, data, const char *start, Py_ssize_t n)
     cdef _mark(self)
+    cdef void _count_full(self) noexcept
     cdef uint32_t _wanted(self) noexcept

@@ -38,11 +38,18 @@ cdef extern from "<fcntl.h>" nogil:
 cdef enum:
     # What a pipe holds.
     CHUNK = 64 * 1024
-    FULL_READS_TO_GROW = 4
+    FULL_TO_GROW = 4
     GROWN_PIPE = 256 * 1024
     # asyncio's water marks.
     HIGH = 64 * 1024
     LOW = 16 * 1024
+
+
+cdef void grow(int fd) noexcept:
+    """A larger pipe hides the time it takes to wake up the other side, but its pages are a
+    budget that all children share: only a stream that flows gets one. Where it is refused
+    all goes on as before."""
+    fcntl(fd, F_SETPIPE_SZ, GROWN_PIPE)
 
 
 @cython.no_gc_clear
@@ -71,12 +78,9 @@ cdef class ReadEnd(Source):
         return 1
 
     cdef void _count_full(self) noexcept:
-        """A larger pipe hides the time it takes to wake up the other side, but its pages
-        are a budget that all children share: only a stream that flows gets one. Where it
-        is refused all goes on as before."""
         self.full_reads += 1
-        if self.full_reads == FULL_READS_TO_GROW:
-            fcntl(self.fd, F_SETPIPE_SZ, GROWN_PIPE)
+        if self.full_reads == FULL_TO_GROW and not self.keeps_size:
+            grow(self.fd)
 
     cdef bytes _read_block(self, Py_ssize_t n):
         cdef ssize_t got
@@ -217,10 +221,16 @@ cdef class WriteEnd(Source):
                 elif n < 0:
                     self._lose(error_of(n))
                     return 0
+                self._count_full()
             self._queue(data, <const char *>view.buf + n, view.len - n)
         finally:
             PyBuffer_Release(&view)
         return 0
+
+    cdef void _count_full(self) noexcept:
+        self.full_writes += 1
+        if self.full_writes == FULL_TO_GROW and not self.keeps_size:
+            grow(self.fd)
 
     cdef _queue(self, data, const char *start, Py_ssize_t n):
         # bytes never change, so the queue borrows them; of what may change under it, it

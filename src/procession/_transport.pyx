@@ -78,6 +78,7 @@ cdef class ReadCore(ReadEnd):
     def open(self, int fd):
         """Take a pipe of the caller's."""
         self.fd = duplicate(fd)
+        self.keeps_size = True
 
     def start(self):
         """Read from it from now on, unless it was closed meanwhile."""
@@ -203,6 +204,7 @@ cdef class WriteCore(WriteEnd):
     def open(self, int fd):
         """Take a pipe of the caller's. It can be written to at once."""
         self.fd = duplicate(fd)
+        self.keeps_size = True
 
     def start(self):
         """Hear of its readiness from now on, unless it was closed meanwhile."""
