@@ -4,8 +4,9 @@ Those of test_subprocess under install(), with every child watcher that asyncio 
 those, and the ones of test_events for children, pipes and terminals, on EventLoop and on a
 uvloop loop with SubprocessMixin.
 
-SubprocessTransportTests are left out: they test asyncio's transport class with mocks,
-and nothing of procession runs in them. So are the cases of LEFT_OUT.
+Left out is where nothing of procession would run: SubprocessTransportTests, and all of
+test_unix_events on pipes and child watchers, which build asyncio's own transports and
+watchers around mocks of a loop, of os.read() and of os.waitpid(); and LEFT_OUT.
 """
 
 import asyncio
