@@ -103,10 +103,15 @@ async def end_seen_by(watcher):
     def tell(pid, status):
         loop.call_soon_threadsafe(ended.set_result, (pid, status))
 
+    go_on, let_go = os.pipe()
     with watcher:
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 6"], {})
+        actions = [(os.POSIX_SPAWN_DUP2, go_on, 0)]
+        argv = ["sh", "-c", "read line; exit 6"]
+        pid = os.posix_spawn("/bin/sh", argv, {}, file_actions=actions)
         watcher.add_child_handler(pid, tell)
     assert await status_of_a_child() == (3, 4)
+    os.close(go_on)
+    os.close(let_go)
     told, status = await asyncio.wait_for(ended, 20)
     assert told == pid
     return status

@@ -672,3 +672,36 @@ async def test_flow_control_that_raises_breaks_nothing(low, handler, callback):
     assert protocol.data[1] == data[5:]
     assert [context["message"] for context in handler] == [f"protocol.{callback}() failed"]
     handler.clear()
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_in_a_callback_leaves_the_loop_and_costs_nobody_data(implementation, kind):
+    package = importlib.import_module("procession")
+    loop = package.new_event_loop() if implementation == "procession" else asyncio.new_event_loop()
+
+    def interrupt(protocol):
+        protocol.acts.clear()
+        raise kind
+
+    async def start():
+        acts = {"pipe_data_received": interrupt}
+        script = "read line; exec head -c 300000 /dev/zero"
+        return [
+            (await loop.subprocess_exec(lambda: Protocol(acts=acts), *sh(script)))[1]
+            for _ in range(3)
+        ]
+
+    async def finish(protocols):
+        for protocol in protocols:
+            protocol.transport.get_pipe_transport(0).write(b"\n")
+        for protocol in protocols:
+            await ended(protocol)
+        return [len(protocol.data[1]) for protocol in protocols]
+
+    protocols = loop.run_until_complete(start())
+    finishing = loop.create_task(finish(protocols))
+    with pytest.raises(kind):
+        loop.run_until_complete(finishing)
+
+    assert loop.run_until_complete(finishing) == [300_000] * 3
+    loop.close()

@@ -196,9 +196,11 @@ cdef class Child(Newborn):
                 (<ReadEnd>end)._ready(PSN_POLL_READ)
 
     cdef int on_end(self) except -1:
-        if self.owner is not None:
-            self.owner._exited(self.returncode)
-        self._leave()
+        try:
+            if self.owner is not None:
+                self.owner._exited(self.returncode)
+        finally:
+            self._leave()
         return 0
 
     cdef int _loop_closed(self) except -1:

@@ -222,16 +222,20 @@ cdef class Engine:
         """Give deferred sources their turn."""
         cdef Source source
         deferred, self.deferred = self.deferred, []
+        interrupt = None
         self.dispatching = True
-        try:
-            for source in deferred:
-                try:
-                    source._turn()
-                except Exception as exc:
-                    self._report(exc)
-        finally:
-            self.dispatching = False
-            self.look_idle()
+        for source in deferred:
+            # One failure must not cost the others their turn.
+            try:
+                source._turn()
+            except Exception as exc:
+                self._report(exc)
+            except BaseException as exc:
+                interrupt = exc
+        self.dispatching = False
+        self.look_idle()
+        if interrupt is not None:
+            raise interrupt
 
     cdef dispatch(self):
         cdef epoll_event events[EVENTS_PER_WAKEUP]
