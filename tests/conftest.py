@@ -158,7 +158,8 @@ def leak_guard(request):
         if not strict or not request.node.stash.get(HAS_PASSED, False):
             kill_children()
             return
-        left = wait_for_children()
+        wait_for_the_background(descriptors)
+        left = children_left() if has_children() else []
         kill_children()
 
     complaints += [f"child left: {child}" for child in left]
@@ -219,14 +220,13 @@ def has_children():
     return True
 
 
-def wait_for_children():
-    """Give a reaper in another thread a moment; return the children left."""
+def wait_for_the_background(descriptors):
+    """Give a reaper in another thread a moment: a child goes first, its pidfd then."""
     deadline = time.monotonic() + REAPING_GRACE
-    while has_children():
+    while has_children() or open_descriptors() - descriptors:
         if time.monotonic() > deadline:
-            return children_left()
+            return
         time.sleep(0.001)
-    return []
 
 
 def kill_children():
