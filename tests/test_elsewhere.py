@@ -10,8 +10,13 @@ import procession
 from children import CAT, sh
 from procession import elsewhere
 
-# What a program gets there: the platform is changed after asyncio was imported.
-ON_WINDOWS = "import asyncio, sys; sys.platform = 'win32'; import procession\n"
+# What a program gets there: asyncio is imported before and used after as on this system.
+ON_WINDOWS = """
+import asyncio, sys
+here, sys.platform = sys.platform, 'win32'
+import procession
+sys.platform = here
+"""
 
 
 def run_there(code):

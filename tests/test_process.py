@@ -425,12 +425,11 @@ async def test_signals_are_audited(impl):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="earlier versions do not warn")
 async def test_a_fork_beside_a_child_does_not_warn_of_threads():
-    from helpers.leftovers import threads
+    from helpers.leftovers import own_threads
     from procession import create_subprocess_exec
 
-    before = threads()
     process = await create_subprocess_exec(*SLEEP)
-    await until(lambda: threads() <= before)
+    await until(lambda: own_threads() == 0)
 
     pid = os.fork()
     if pid == 0:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
+from pathlib import Path
 
 from helpers import patience
 
@@ -19,6 +20,15 @@ def descriptors():
 
 def threads():
     return len(os.listdir("/proc/self/task"))
+
+
+def own_threads():
+    """Return how many threads of procession there are."""
+    count = 0
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            count += Path(f"/proc/self/task/{task}/comm").read_text() == "procession\n"
+    return count
 
 
 def has_children():
