@@ -316,8 +316,10 @@ static void *thread_main(void *arg)
     while (usable && wait_for_work(spawner)) {
         spawner->waiting--;
         /* Whoever starts to work sees to it that somebody is left to watch the rest of
-         * the queue. If no thread can be had the queue waits for this one. */
-        if (spawner->waiting == 0 && spawner->queue.head->next != NULL)
+         * the queue, and what is held. If no thread can be had the queue waits for this
+         * one. */
+        if (spawner->waiting == 0 &&
+            (spawner->queue.head->next != NULL || spawner->held.head != NULL))
             (void)start_thread(spawner);
         work_once(&worker);
         spawner->waiting++;
