@@ -423,17 +423,27 @@ async def test_signals_are_audited(impl):
     assert await process.wait() == -signal.SIGTERM
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="earlier versions do not warn")
-async def test_a_fork_beside_a_child_does_not_warn_of_threads():
-    from helpers.leftovers import own_threads
-    from procession import create_subprocess_exec
+FORK_BESIDE_A_CHILD = """
+import asyncio, os
+from procession import create_subprocess_exec
 
-    process = await create_subprocess_exec(*SLEEP)
-    await until(lambda: own_threads() == 0)
-
+async def main():
+    process = await create_subprocess_exec("sleep", "3600")
+    while len(os.listdir("/proc/self/task")) > 1:
+        await asyncio.sleep(0.001)
     pid = os.fork()
     if pid == 0:
         os._exit(0)
-
     os.waitpid(pid, 0)
-    await end(process)
+    process.kill()
+    await process.wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_fork_beside_a_child_does_not_warn_of_threads():
+    # Up to Python 3.11 nothing warns.
+    command = [sys.executable, "-W", "error", "-c", FORK_BESIDE_A_CHILD]
+
+    subprocess.run(command, check=True, timeout=TIMEOUT)
