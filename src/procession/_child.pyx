@@ -101,13 +101,16 @@ cdef class Child(Newborn):
         try:
             if stdin is not None:
                 (<WriteEnd>stdin).keeps_size = keeps_size
-                (<WriteEnd>stdin).connect(self.engine, self._take_end(0))
+                (<WriteEnd>stdin).connect(self.engine, self.ends[0])
+                self.ends[0] = -1
             if stdout is not None:
                 (<ReadEnd>stdout).keeps_size = keeps_size
-                (<ReadEnd>stdout).connect(self.engine, self._take_end(1))
+                (<ReadEnd>stdout).connect(self.engine, self.ends[1])
+                self.ends[1] = -1
             if stderr is not None:
                 (<ReadEnd>stderr).keeps_size = keeps_size
-                (<ReadEnd>stderr).connect(self.engine, self._take_end(2))
+                (<ReadEnd>stderr).connect(self.engine, self.ends[2])
+                self.ends[2] = -1
             self.live(self.engine, self.job.born.pid, self.job.born.pidfd)
             take_ref(self)
         except BaseException as error:
@@ -121,12 +124,13 @@ cdef class Child(Newborn):
         if self.owner is not None and not self.born.done():
             self.owner._started(self)
         if not self._tell(None):
-            # Cancelled while this was on its way.
+            # Cancelled while this was on its way: a protocol that was never connected
+            # hears of nothing.
+            self.owner = None
+            for end in self.streams:
+                if end is not None:
+                    (<Source>end)._let_go()
             self._end_unwanted()
-
-    cdef int _take_end(self, int i):
-        fd, self.ends[i] = self.ends[i], -1
-        return fd
 
     cdef _leave(self):
         """Nothing more will come of this child."""
