@@ -50,12 +50,12 @@ HOLDS = OnAsyncio()
 UNWARNED = ("-W", "ignore::ResourceWarning")
 
 
-def fails(reason, *, before=(3, 13, 1)):
-    """On asyncio the body fails before this version; later ones are not asked.
+def fails(reason, *, since=(3, 10), before=(3, 13, 1)):
+    """On asyncio the body fails from one version on and before another; others are not asked.
 
-    The default is the first version on which asyncio was not tried.
+    The default of `before` is the first version on which asyncio was not tried.
     """
-    return OnAsyncio(run=sys.version_info < before, fails=True, reason=reason)
+    return OnAsyncio(run=since <= sys.version_info < before, fails=True, reason=reason)
 
 
 def fixed_in(version, reason):

@@ -19,7 +19,7 @@ KERNEL = tuple(map(int, platform.release().split("-")[0].split(".")[:2]))
 TRUE_STATUS = 3 if KERNEL >= (6, 15) else 255
 
 
-@own_interpreter(fails("wait() also waits for the pipes (gh-119710)"))
+@own_interpreter(fails("wait() also waits for the pipes (gh-119710)", since=(3, 11)))
 async def test_06_wait_ends_at_exit_although_a_grandchild_holds_stdout(sp):
     go_on, let_go = os.pipe()
     child = await sp.create_subprocess_shell(
@@ -34,7 +34,7 @@ async def test_06_wait_ends_at_exit_although_a_grandchild_holds_stdout(sp):
     assert status == 7
 
 
-@own_interpreter(fails("wait() also waits for the pipes (gh-119710)"))
+@own_interpreter(fails("wait() also waits for the pipes (gh-119710)", since=(3, 11)))
 async def test_07_wait_ends_after_kill_although_output_is_unread(sp):
     child = await sp.create_subprocess_exec("cat", "/dev/zero", stdout=sp.PIPE, limit=1)
     await child.stdout.readexactly(1)
