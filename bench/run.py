@@ -32,7 +32,7 @@ def main():
     allow_open_files(max(w.files for w in workloads))
     players, missing, broken = start_players(options.impl)
     try:
-        skipped = {w.name: why for w in workloads if (why := catalog.unmet(w))}
+        skipped = {w.name: why for w in workloads if (why := w.unmet())}
         able = [w for w in workloads if w.name not in skipped]
         samples, failed = measure(players, able, options)
     finally:
