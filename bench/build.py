@@ -26,7 +26,7 @@ def folder():
 
 
 def child(name):
-    """The path of a child program, as a string."""
+    """The path of a child program, as a string; one of the system's is named by its path."""
     return str(folder() / "child" / name)
 
 

@@ -18,6 +18,33 @@ LIMIT = "C"
 DEFAULT_IMPLEMENTATIONS = tuple(n for n in IMPLEMENTATIONS if n != "procession-uvloop")
 
 
+def spawn(name, title, k, full, quick, *, program="nolibc", status=7, **more):
+    fixed = {"k": k, "program": program, "status": status}
+    return Workload(
+        name,
+        "spawn",
+        {"n": full, **fixed},
+        {"n": quick, **fixed},
+        (Metric(f"spawn and wait, {title}", "/s"),),
+        ("ms per child", 1e3),
+        ("spawn", program, "n", "k", "status"),
+        **more,
+    )
+
+
+def lines(name, function, title, width, full, quick, *, program="lines", **more):
+    return Workload(
+        name,
+        function,
+        {"n": full, "width": width},
+        {"n": quick, "width": width},
+        (Metric(title, "M/s", 1e-6),),
+        ("ns per line", 1e9),
+        (program, "lines", "n", "width"),
+        **more,
+    )
+
+
 def lateness(name, title, mib, **more):
     late = f"loop lateness while spawning, {title}"
     return Workload(
@@ -37,23 +64,19 @@ def lateness(name, title, mib, **more):
 
 
 WORKLOADS = (
-    Workload(
-        "spawn-64",
-        "spawn",
-        {"n": 2000, "k": 64},
-        {"n": 192, "k": 64},
-        (Metric("spawn and wait, 64 in flight", "/s"),),
-        ("ms per child", 1e3),
-        ("spawn", "nolibc", "n", "k"),
-    ),
-    Workload(
-        "spawn-1",
-        "spawn",
-        {"n": 1000, "k": 1},
-        {"n": 100, "k": 1},
-        (Metric("spawn and wait, one at a time", "/s"),),
-        ("ms per child", 1e3),
-        ("spawn", "nolibc", "n", "k"),
+    spawn("spawn-1", "one at a time", 1, 1000, 100),
+    spawn("spawn-16", "16 in flight", 16, 1500, 64, quick_rounds=2),
+    spawn("spawn-64", "64 in flight", 64, 2000, 192),
+    spawn("spawn-256", "256 in flight", 256, 2000, 256, quick_rounds=1),
+    spawn(
+        "true-64",
+        "/bin/true, 64 in flight",
+        64,
+        1000,
+        64,
+        program="/bin/true",
+        status=0,
+        quick_rounds=2,
     ),
     Workload(
         "capture-64",
@@ -74,6 +97,16 @@ WORKLOADS = (
         ("stream", "flood", "size"),
     ),
     Workload(
+        "streams-64",
+        "streams",
+        {"k": 64, "size": 8 * MIB},
+        {"k": 64, "size": MIB},
+        (Metric("read 64 outputs at once", "MB/s", 1e-6),),
+        ("s per GB", 1e9),
+        ("streams", "flood", "k", "size"),
+        quick_rounds=2,
+    ),
+    Workload(
         "protocol",
         "protocol",
         {"size": 512 * MIB},
@@ -92,23 +125,22 @@ WORKLOADS = (
         ("communicate", "flood", "size"),
         mib=1024,
     ),
-    Workload(
-        "lines-20",
-        "lines",
-        {"n": 2_000_000, "width": 20},
-        {"n": 200_000, "width": 20},
-        (Metric("async for line, 20 bytes", "M/s", 1e-6),),
-        ("ns per line", 1e9),
-        ("lines", "lines", "n", "width"),
+    lines("lines-20", "lines", "async for line, 20 bytes", 20, 2_000_000, 200_000),
+    lines("lines-100", "lines", "async for line, 100 bytes", 100, 1_000_000, 150_000),
+    lines("batches-20", "batches", "lines of 20 bytes, by the batch", 20, 2_000_000, 200_000),
+    lines("readline", "readline", "await readline(), 20 bytes", 20, 500_000, 50_000),
+    lines(
+        "readuntil", "readuntil", "await readuntil(), 20 bytes", 20, 500_000, 50_000, quick_rounds=1
     ),
-    Workload(
-        "lines-100",
-        "lines",
-        {"n": 1_000_000, "width": 100},
-        {"n": 150_000, "width": 100},
-        (Metric("async for line, 100 bytes", "M/s", 1e-6),),
-        ("ns per line", 1e9),
-        ("lines", "lines", "n", "width"),
+    lines(
+        "readexactly",
+        "readexactly",
+        "await readexactly(20)",
+        20,
+        500_000,
+        50_000,
+        program="exactly",
+        quick_rounds=1,
     ),
     Workload(
         "pingpong",

@@ -27,12 +27,12 @@ async def in_flight(k, n, job):
     await asyncio.gather(*(work() for _ in range(k)))
 
 
-async def spawn(sp, n, k):
-    command = child("nolibc")
+async def spawn(sp, n, k, program="nolibc", status=7):
+    command = child(program)
 
     async def job():
         process = await sp.create_subprocess_exec(command)
-        expect(await process.wait(), 7, "exit status")
+        expect(await process.wait(), status, "exit status")
 
     meter = Meter()
     with meter:
@@ -55,16 +55,26 @@ async def capture(sp, n, k):
     return meter.result(n)
 
 
+async def read_flood(sp, size):
+    process = await sp.create_subprocess_exec(child("flood"), str(size), stdout=sp.PIPE)
+    total = 0
+    while block := await process.stdout.read(BLOCK):
+        total += len(block)
+    expect((total, await process.wait()), (size, 0), "bytes and exit status")
+
+
 async def stream(sp, size):
     meter = Meter()
     with meter:
-        process = await sp.create_subprocess_exec(child("flood"), str(size), stdout=sp.PIPE)
-        total = 0
-        while block := await process.stdout.read(BLOCK):
-            total += len(block)
-        status = await process.wait()
-    expect((total, status), (size, 0), "bytes and exit status")
+        await read_flood(sp, size)
     return meter.result(size)
+
+
+async def streams(sp, k, size):
+    meter = Meter()
+    with meter:
+        await asyncio.gather(*(read_flood(sp, size) for _ in range(k)))
+    return meter.result(k * size)
 
 
 class Count(asyncio.SubprocessProtocol):
@@ -103,18 +113,83 @@ async def communicate(sp, size):
     return meter.result(size)
 
 
+async def start_lines(sp, n, width):
+    return await sp.create_subprocess_exec(child("lines"), str(n), str(width), stdout=sp.PIPE)
+
+
+def expect_last(line, width):
+    expect(line, b"z" * (width - 1) + b"\n", "last line")
+
+
 async def lines(sp, n, width):
     meter = Meter()
     with meter:
-        process = await sp.create_subprocess_exec(
-            child("lines"), str(n), str(width), stdout=sp.PIPE
-        )
+        process = await start_lines(sp, n, width)
         count = 0
         async for line in process.stdout:  # noqa: B007
             count += 1
         status = await process.wait()
     expect((count, status), (n, 0), "lines and exit status")
-    expect(line, b"z" * (width - 1) + b"\n", "last line")
+    expect_last(line, width)
+    return meter.result(n)
+
+
+async def batches(sp, n, width):
+    """As lines, where the reader has no better way."""
+    meter = Meter()
+    with meter:
+        process = await start_lines(sp, n, width)
+        reader = process.stdout
+        count = 0
+        if hasattr(reader, "readlines"):
+            while batch := await reader.readlines():
+                for line in batch:  # noqa: B007
+                    count += 1
+        else:
+            async for line in reader:  # noqa: B007
+                count += 1
+        status = await process.wait()
+    expect((count, status), (n, 0), "lines and exit status")
+    expect_last(line, width)
+    return meter.result(n)
+
+
+async def readline(sp, n, width):
+    meter = Meter()
+    with meter:
+        process = await start_lines(sp, n, width)
+        reader = process.stdout
+        for _ in range(n):
+            line = await reader.readline()
+        rest, status = await reader.read(), await process.wait()
+    expect((rest, status), (b"", 0), "rest and exit status")
+    expect_last(line, width)
+    return meter.result(n)
+
+
+async def readuntil(sp, n, width):
+    meter = Meter()
+    with meter:
+        process = await start_lines(sp, n, width)
+        reader = process.stdout
+        for _ in range(n):
+            line = await reader.readuntil(b"\n")
+        rest, status = await reader.read(), await process.wait()
+    expect((rest, status), (b"", 0), "rest and exit status")
+    expect_last(line, width)
+    return meter.result(n)
+
+
+async def readexactly(sp, n, width):
+    meter = Meter()
+    with meter:
+        process = await start_lines(sp, n, width)
+        reader = process.stdout
+        for _ in range(n):
+            line = await reader.readexactly(width)
+        rest, status = await reader.read(), await process.wait()
+    expect((rest, status), (b"", 0), "rest and exit status")
+    expect_last(line, width)
     return meter.result(n)
 
 

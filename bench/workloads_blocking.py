@@ -24,11 +24,11 @@ def in_flight(k, n, job):
             future.result()
 
 
-def spawn(n, k):
-    command = [child("nolibc")]
+def spawn(n, k, program="nolibc", status=7):
+    command = [child(program)]
 
     def job():
-        expect(subprocess.run(command).returncode, 7, "exit status")
+        expect(subprocess.run(command).returncode, status, "exit status")
 
     meter = Meter()
     with meter:
@@ -50,22 +50,32 @@ def capture(n, k):
     return meter.result(n)
 
 
+def read_flood(size):
+    process = subprocess.Popen([child("flood"), str(size)], stdout=PIPE, bufsize=0)
+    total = 0
+    while block := process.stdout.read(BLOCK):
+        total += len(block)
+    status = process.wait()
+    process.stdout.close()
+    expect((total, status), (size, 0), "bytes and exit status")
+
+
 def stream(size):
     meter = Meter()
     with meter:
-        command = [child("flood"), str(size)]
-        process = subprocess.Popen(command, stdout=PIPE, bufsize=0)
-        total = 0
-        while block := process.stdout.read(BLOCK):
-            total += len(block)
-        status = process.wait()
-    process.stdout.close()
-    expect((total, status), (size, 0), "bytes and exit status")
+        read_flood(size)
     return meter.result(size)
 
 
 # There are no protocols: the stream is read.
 protocol = stream
+
+
+def streams(k, size):
+    meter = Meter()
+    with meter:
+        in_flight(k, k, lambda: read_flood(size))
+    return meter.result(k * size)
 
 
 def communicate(size):
@@ -91,6 +101,47 @@ def lines(n, width):
     expect((count, status), (n, 0), "lines and exit status")
     expect(line, b"z" * (width - 1) + b"\n", "last line")
     return meter.result(n)
+
+
+def batches(n, width):
+    meter = Meter()
+    with meter:
+        process = subprocess.Popen([child("lines"), str(n), str(width)], stdout=PIPE)
+        count = 0
+        while batch := process.stdout.readlines(BLOCK):
+            for line in batch:  # noqa: B007
+                count += 1
+        status = process.wait()
+    process.stdout.close()
+    expect((count, status), (n, 0), "lines and exit status")
+    expect(line, b"z" * (width - 1) + b"\n", "last line")
+    return meter.result(n)
+
+
+def one_by_one(n, width, reading, *arguments):
+    meter = Meter()
+    with meter:
+        process = subprocess.Popen([child("lines"), str(n), str(width)], stdout=PIPE)
+        read = getattr(process.stdout, reading)
+        for _ in range(n):
+            line = read(*arguments)
+        rest, status = process.stdout.read(), process.wait()
+    process.stdout.close()
+    expect((rest, status), (b"", 0), "rest and exit status")
+    expect(line, b"z" * (width - 1) + b"\n", "last line")
+    return meter.result(n)
+
+
+def readline(n, width):
+    return one_by_one(n, width, "readline")
+
+
+# A newline is the only end that files know.
+readuntil = readline
+
+
+def readexactly(n, width):
+    return one_by_one(n, width, "read", width)
 
 
 def pingpong(n):

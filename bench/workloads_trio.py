@@ -27,12 +27,12 @@ async def in_flight(k, n, job):
             nursery.start_soon(work)
 
 
-async def spawn(n, k):
-    command = [child("nolibc")]
+async def spawn(n, k, program="nolibc", status=7):
+    command = [child(program)]
 
     async def job():
         process = await open_process(command)
-        expect(await process.wait(), 7, "exit status")
+        expect(await process.wait(), status, "exit status")
 
     meter = Meter()
     with meter:
@@ -54,21 +54,34 @@ async def capture(n, k):
     return meter.result(n)
 
 
+async def read_flood(size):
+    process = await open_process([child("flood"), str(size)], stdout=PIPE)
+    total = 0
+    while block := await process.stdout.receive_some(BLOCK):
+        total += len(block)
+    status = await process.wait()
+    await process.stdout.aclose()
+    expect((total, status), (size, 0), "bytes and exit status")
+
+
 async def stream(size):
     meter = Meter()
     with meter:
-        process = await open_process([child("flood"), str(size)], stdout=PIPE)
-        total = 0
-        while block := await process.stdout.receive_some(BLOCK):
-            total += len(block)
-        status = await process.wait()
-    await process.stdout.aclose()
-    expect((total, status), (size, 0), "bytes and exit status")
+        await read_flood(size)
     return meter.result(size)
 
 
 # There are no protocols: the stream is read.
 protocol = stream
+
+
+async def streams(k, size):
+    meter = Meter()
+    with meter:
+        async with trio.open_nursery() as nursery:
+            for _ in range(k):
+                nursery.start_soon(read_flood, size)
+    return meter.result(k * size)
 
 
 async def communicate(size):
@@ -97,6 +110,67 @@ async def lines(n, width):
     expect((count, status, held), (n, 0, b""), "lines and exit status")
     expect(line, b"z" * (width - 1), "last line")
     return meter.result(n)
+
+
+# The caller has whole batches already.
+batches = lines
+
+
+class Buffered:
+    """What a caller writes who awaits lines one by one."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.held = b""
+        self.start = 0
+
+    async def line(self):
+        while (end := self.held.find(b"\n", self.start) + 1) == 0:
+            await self.fill()
+        return self.take(end)
+
+    async def exactly(self, n):
+        while len(self.held) < self.start + n:
+            await self.fill()
+        return self.take(self.start + n)
+
+    async def fill(self):
+        block = await self.stream.receive_some(BLOCK)
+        if not block:
+            raise EOFError
+        self.held = self.held[self.start :] + block
+        self.start = 0
+
+    def take(self, end):
+        taken = self.held[self.start : end]
+        self.start = end
+        return taken
+
+
+async def one_by_one(n, width, reading, *arguments):
+    meter = Meter()
+    with meter:
+        process = await open_process([child("lines"), str(n), str(width)], stdout=PIPE)
+        buffered = Buffered(process.stdout)
+        read = getattr(buffered, reading)
+        for _ in range(n):
+            line = await read(*arguments)
+        rest, status = await process.stdout.receive_some(BLOCK), await process.wait()
+    await process.stdout.aclose()
+    expect((buffered.start, rest, status), (len(buffered.held), b"", 0), "rest and exit status")
+    expect(line, b"z" * (width - 1) + b"\n", "last line")
+    return meter.result(n)
+
+
+async def readline(n, width):
+    return await one_by_one(n, width, "line")
+
+
+readuntil = readline
+
+
+async def readexactly(n, width):
+    return await one_by_one(n, width, "exactly", width)
 
 
 async def receive_line(stream):

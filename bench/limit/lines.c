@@ -33,7 +33,7 @@ int main(int argc, char **argv)
         }
         held = (size_t)(end - line);
         lim_expect(held < LIM_BLOCK, "the line is too long");
-        memcpy(block - held, line, held);
+        memmove(block - held, line, held);
     }
     int status = lim_reap(&child);
     lim_meter_end(&meter);

@@ -1,12 +1,14 @@
-/* spawn CHILD N K: starts and reaps N children, K in flight. */
+/* spawn CHILD N K STATUS: starts and reaps N children, K in flight. */
 #include "limit.h"
 
+#include <stdlib.h>
 #include <sys/epoll.h>
 
 int main(int argc, char **argv)
 {
-    lim_expect(argc == 4, "spawn CHILD N K");
+    lim_expect(argc == 5, "spawn CHILD N K STATUS");
     size_t n = lim_number(argv, 2), k = lim_number(argv, 3);
+    int status = atoi(argv[4]);
     char *const child_argv[] = {argv[1], NULL};
     struct lim_child *slots = lim_pages(k * sizeof(*slots));
     int epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -27,7 +29,7 @@ int main(int argc, char **argv)
             struct lim_child *slot = &slots[events[i].data.u64];
             lim_expect(epoll_ctl(epfd, EPOLL_CTL_DEL, slot->pidfd, NULL) == 0,
                        "epoll_ctl");
-            lim_expect(lim_reap(slot) == 7, "exit status is not 7");
+            lim_expect(lim_reap(slot) == status, "another exit status");
             ended++;
             if (started == n)
                 continue;
