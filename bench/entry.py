@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """One row of the table: a rate, or one of the times of a sample."""
+    """One row of the table: a rate, or one of the figures of a sample.
+
+    An implementation whose sample lacks the key has no part in the row.
+    """
 
     label: str
     unit: str
     scale: float = 1.0
     key: str = "seconds"
     rate: bool = True
+    of_limit: bool = True  # whether its ratio to the C program's says anything
 
     def of(self, sample):
         if self.rate:
@@ -33,6 +37,8 @@ class Workload:
     quick_rounds: int = 99
     only: str | None = None  # "quick" or "full": left out of the other kind of run
     one_cpu: bool = False
+    fresh: bool = False  # a process of its own: what others left in memory would count
+    pad: bool = False  # the C program also knows the launch pad
     mib: int = 0  # memory that all of it needs
     files: int = 0  # descriptors that all of it needs
 

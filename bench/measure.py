@@ -1,5 +1,6 @@
 """What every workload needs: a meter, a check of the answer, a parent with memory."""
 
+import gc
 import math
 import mmap
 import os
@@ -42,6 +43,15 @@ class Meter:
     def __exit__(self, *exc_info):
         self.seconds += time.perf_counter() - self.begin
 
+    @contextmanager
+    def aside(self):
+        """Leave a part of the `with` block out of wall time and the parent's CPU time."""
+        began = time.perf_counter()
+        cpu_self, _ = cpu_seconds()
+        yield
+        self.begin += time.perf_counter() - began
+        self.cpu_self += cpu_seconds()[0] - cpu_self
+
     def result(self, ops, **more):
         """Return the sample: a dict that a pipe can carry as JSON."""
         cpu_self, cpu_children = cpu_seconds()
@@ -73,6 +83,37 @@ def ballast(mib):
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
     with mmap.mmap(-1, size, flags=flags):
         yield
+
+
+def private_bytes():
+    """Memory that this process has written to and shares with no other."""
+    gc.collect()
+    return kib_in("/proc/self/smaps_rollup", "Private_Dirty:") << 10
+
+
+def kib_in(path, field):
+    with open(path) as lines:
+        for line in lines:
+            if line.startswith(field):
+                return int(line.split()[1])
+    raise LookupError(f"no {field} in {path}")
+
+
+@contextmanager
+def open_descriptors(n):
+    """Hold that many descriptors more."""
+    with open(os.devnull) as null:
+        copies = [os.dup(null.fileno()) for _ in range(n)]
+        try:
+            yield
+        finally:
+            for fd in copies:
+                os.close(fd)
+
+
+def growth(few, many):
+    """The sample of a workload with much of something, with what the same with few took."""
+    return {**many, "few": few["seconds"], "growth": many["seconds"] / few["seconds"]}
 
 
 class Ticker:

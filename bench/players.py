@@ -33,6 +33,7 @@ class Worker:
         self.start()
 
     def start(self):
+        self.used = False
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER), self.name],
             stdin=subprocess.PIPE,
@@ -47,9 +48,15 @@ class Worker:
             raise Missing(hello["missing"])
         self.version = hello["version"]
 
+    def takes_part_in(self, workload):
+        return True
+
     def sample(self, workload, params, timeout):
+        if workload.fresh and self.used:
+            self.close()
         if self.process.returncode is not None:
             self.start()
+        self.used = True
         request = {
             "function": workload.function,
             "params": params,
@@ -94,12 +101,19 @@ class Worker:
 class Limit:
     """The C programs, one process each time."""
 
-    version = "one thread"
+    def __init__(self, pad=False):
+        self.version = "one thread, launch pad" if pad else "one thread"
+        self.pad = pad
+
+    def takes_part_in(self, workload):
+        return workload.pad if self.pad else bool(workload.limit)
 
     def sample(self, workload, params, timeout):
         program, child_name, *names = workload.limit
         command = [limit(program), child(child_name)]
         command += [str(params[name]) for name in names]
+        if self.pad:
+            command.append("pad")
         with tempfile.NamedTemporaryFile() as stamps:
             if workload.function == "exits":
                 command.append(stamps.name)

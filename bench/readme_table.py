@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from catalog import LIMIT
+from catalog import LIMIT, PAD
 from report import cell, remarks, spent_text
 
 HERE = Path(__file__).resolve().parent
@@ -79,7 +79,7 @@ def rates(result):
     names = list(result["implementations"])
     lines = table_head(["workload", *names])
     for row in result["rows"]:
-        best = best_name(row, [name for name in names if name != LIMIT])
+        best = best_name(row, [name for name in names if name not in (LIMIT, PAD)])
         lower = ", lower is better" if row["better"] == "lower" else ""
         cells = [f"{row['label']}, {row['unit']}{lower}"]
         for name in names:
@@ -99,7 +99,7 @@ def losses(result):
     """One line for each row in which a peer is ahead; "" where we took no part."""
     if OURS not in result["implementations"]:
         return ""
-    peers = [n for n in result["implementations"] if not n.startswith((OURS, LIMIT))]
+    peers = [n for n in result["implementations"] if not n.startswith((OURS, LIMIT, PAD))]
     lines = []
     for row in result["rows"]:
         best = best_name(row, [*peers, OURS])

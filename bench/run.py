@@ -82,7 +82,8 @@ def start_players(names):
     players, missing, broken = {}, {}, []
     for name in names:
         try:
-            players[name] = Limit() if name == catalog.LIMIT else Worker(name)
+            is_limit = name in (catalog.LIMIT, catalog.PAD)
+            players[name] = Limit(name == catalog.PAD) if is_limit else Worker(name)
         except Missing as why:
             missing[name] = str(why)
         except Failed as why:
@@ -98,7 +99,7 @@ def measure(players, workloads, options):
         for workload in workloads:
             if turn >= workload.rounds(options.rounds, options.quick):
                 continue
-            names = [n for n in players if n != catalog.LIMIT or workload.limit]
+            names = [name for name, p in players.items() if p.takes_part_in(workload)]
             for name in random.sample(names, len(names)):
                 if (workload.name, name) in failures:
                     continue

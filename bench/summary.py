@@ -10,7 +10,9 @@ def rows(workload, samples):
     result = []
     for metric in workload.metrics:
         values = {
-            name: [metric.of(sample) for sample in of_one] for name, of_one in samples.items()
+            name: [metric.of(sample) for sample in of_one]
+            for name, of_one in samples.items()
+            if metric.key in of_one[0]
         }
         middle = {name: median(of_one) for name, of_one in values.items()}
         result.append(
@@ -24,7 +26,7 @@ def rows(workload, samples):
                         "median": middle[name],
                         "best": (max if metric.rate else min)(of_one),
                         "spread": (max(of_one) - min(of_one)) / (middle[name] or 1),
-                        "ratio": ratio(middle, name, metric.rate),
+                        "ratio": ratio(middle, name, metric.rate) if metric.of_limit else None,
                         "samples": of_one,
                     }
                     for name, of_one in values.items()

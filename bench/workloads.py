@@ -11,7 +11,16 @@ import tempfile
 import time
 
 from build import child
-from measure import Meter, Stamps, Ticker, ballast, expect
+from measure import (
+    Meter,
+    Stamps,
+    Ticker,
+    ballast,
+    expect,
+    growth,
+    open_descriptors,
+    private_bytes,
+)
 
 BLOCK = 65536
 
@@ -230,16 +239,26 @@ async def live(sp, n, k):
             await sp.create_subprocess_exec(command, stdin=sp.PIPE, stdout=sp.PIPE, stderr=sp.PIPE)
         )
 
+    before = private_bytes()
     meter = Meter()
     with meter:
         await in_flight(k, n, start)
+        with meter.aside():
+            memory = (private_bytes() - before) / n
         started = time.perf_counter()
         for process in processes:
             process.kill()
         statuses = await asyncio.gather(*(process.wait() for process in processes))
     expect(statuses, [-9] * n, "exit statuses")
     end = meter.begin + meter.seconds - started
-    return meter.result(n, start=meter.seconds - end, end=end)
+    return meter.result(n, start=meter.seconds - end, end=end, memory=memory)
+
+
+async def descriptors(sp, n, few, many):
+    with open_descriptors(few):
+        sample = await spawn(sp, n, 1)
+    with open_descriptors(many):
+        return growth(sample, await spawn(sp, n, 1))
 
 
 async def exits(sp, n):

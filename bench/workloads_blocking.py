@@ -7,7 +7,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from build import child
-from measure import Meter, Stamps, Ticker, ballast, expect
+from measure import (
+    Meter,
+    Stamps,
+    Ticker,
+    ballast,
+    expect,
+    growth,
+    open_descriptors,
+    private_bytes,
+)
 
 BLOCK = 65536
 PIPE = subprocess.PIPE
@@ -176,11 +185,14 @@ def write(size):
 def live(n, k):
     """One thread starts and ends all: a thread per live child would measure threads."""
     command = [child("hold")]
+    before = private_bytes()
     meter = Meter()
     with meter:
         processes = [
             subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) for _ in range(n)
         ]
+        with meter.aside():
+            memory = (private_bytes() - before) / n
         started = time.perf_counter()
         for process in processes:
             process.kill()
@@ -191,7 +203,14 @@ def live(n, k):
                 stream.close()
     expect(statuses, [-9] * n, "exit statuses")
     end = meter.begin + meter.seconds - started
-    return meter.result(n, start=meter.seconds - end, end=end)
+    return meter.result(n, start=meter.seconds - end, end=end, memory=memory)
+
+
+def descriptors(n, few, many):
+    with open_descriptors(few):
+        sample = spawn(n, 1)
+    with open_descriptors(many):
+        return growth(sample, spawn(n, 1))
 
 
 def exits(n):

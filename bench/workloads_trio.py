@@ -7,7 +7,16 @@ import time
 import trio
 
 from build import child
-from measure import Meter, Stamps, Ticker, ballast, expect
+from measure import (
+    Meter,
+    Stamps,
+    Ticker,
+    ballast,
+    expect,
+    growth,
+    open_descriptors,
+    private_bytes,
+)
 
 BLOCK = 65536
 PIPE = subprocess.PIPE
@@ -221,9 +230,12 @@ async def live(n, k):
         for stream in (process.stdin, process.stdout, process.stderr):
             await stream.aclose()
 
+    before = private_bytes()
     meter = Meter()
     with meter:
         await in_flight(k, n, start)
+        with meter.aside():
+            memory = (private_bytes() - before) / n
         started = time.perf_counter()
         for process in processes:
             process.kill()
@@ -232,7 +244,14 @@ async def live(n, k):
                 nursery.start_soon(end, process)
     expect(statuses, [-9] * n, "exit statuses")
     end_seconds = meter.begin + meter.seconds - started
-    return meter.result(n, start=meter.seconds - end_seconds, end=end_seconds)
+    return meter.result(n, start=meter.seconds - end_seconds, end=end_seconds, memory=memory)
+
+
+async def descriptors(n, few, many):
+    with open_descriptors(few):
+        sample = await spawn(n, 1)
+    with open_descriptors(many):
+        return growth(sample, await spawn(n, 1))
 
 
 async def exits(n):

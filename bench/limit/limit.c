@@ -91,8 +91,7 @@ void lim_spawn(struct lim_child *child, char *const argv[], unsigned pipes)
 int lim_open_pad(void)
 {
     /* An empty range: nothing is closed, the call only says whether it is there. */
-    if (syscall(SYS_close_range, ~0u, ~0u, 0) != 0)
-        return -1;
+    lim_expect(syscall(SYS_close_range, ~0u, ~0u, 0) == 0, "close_range");
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int pad = fcntl(fd, F_DUPFD_CLOEXEC, PAD + 3);
     lim_expect(pad >= 0, "/dev/null");
@@ -103,20 +102,26 @@ int lim_open_pad(void)
     return pad;
 }
 
-void lim_spawn_from_pad(struct lim_child *child, char *const argv[], int pad)
+void lim_spawn_from_pad(struct lim_child *child, char *const argv[], unsigned pipes,
+                        int pad)
 {
-    struct start start = {argv, {PAD, PAD + 1, PAD + 2}, 1};
+    struct start start = {argv, {-1, -1, -1}, 1};
 
     for (int i = 0; i < 3; i++) {
         int theirs;
+        child->fd[i] = -1;
+        if (!(pipes & 1u << i))
+            continue;
         open_pipe(i, &child->fd[i], &theirs);
         lim_expect(dup3(theirs, PAD + i, O_CLOEXEC) == PAD + i, "dup3");
         lim_close(&theirs);
+        start.fd[i] = PAD + i;
     }
     child->pidfd = start_child(&start, CLONE_FILES);
     /* A pipe end that stayed on the pad would hold off the end of file. */
     for (int i = 0; i < 3; i++)
-        lim_expect(dup3(pad, PAD + i, O_CLOEXEC) == PAD + i, "dup3");
+        if (start.fd[i] >= 0)
+            lim_expect(dup3(pad, PAD + i, O_CLOEXEC) == PAD + i, "dup3");
 }
 
 int lim_reap(struct lim_child *child)

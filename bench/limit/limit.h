@@ -20,13 +20,13 @@ struct lim_child {
 void lim_spawn(struct lim_child *child, char *const argv[], unsigned pipes);
 
 /* Make the three lowest descriptors above standard error a launch pad. Returns the
- * descriptor to pass to lim_spawn_from_pad, or -1 where the kernel lacks close_range.
- */
+ * descriptor to pass to lim_spawn_from_pad. Needs close_range of Linux 5.9. */
 int lim_open_pad(void);
 
-/* As lim_spawn with all three pipes, at a cost that does not grow with the number of
- * open descriptors: the child shares the table and copies only its lowest part. */
-void lim_spawn_from_pad(struct lim_child *child, char *const argv[], int pad);
+/* As lim_spawn, at a cost that does not grow with the number of open descriptors: the
+ * child shares the table and copies only its lowest part. */
+void lim_spawn_from_pad(struct lim_child *child, char *const argv[], unsigned pipes,
+                        int pad);
 
 /* Reap a child and close its pidfd. Returns its exit status, or minus the signal. */
 int lim_reap(struct lim_child *child);
