@@ -49,13 +49,13 @@ def lines(name, function, title, width, full, quick, *, program="lines", **more)
     )
 
 
-def lateness(name, title, mib, **more):
+def lateness(name, title, mib, *, ids=False, **more):
     late = f"loop lateness while spawning, {title}"
     return Workload(
         name,
         "lateness",
-        {"mib": mib, "seconds": 2.0, "k": 16},
-        {"mib": mib, "seconds": 0.3, "k": 16},
+        {"mib": mib, "seconds": 2.0, "k": 16, "ids": ids},
+        {"mib": mib, "seconds": 0.3, "k": 16, "ids": ids},
         (
             Metric(f"{late}: max", "ms", 1e3, "max", False),
             Metric(f"{late}: p99", "ms", 1e3, "p99", False),
@@ -124,9 +124,13 @@ WORKLOADS = (
         "communicate",
         {"size": 256 * MIB},
         {"size": 32 * MIB},
-        (Metric("communicate, one large output", "MB/s", 1e-6),),
+        (
+            Metric("communicate, one large output", "MB/s", 1e-6),
+            Metric("peak memory over size of the output", "times", 1, "peak", False),
+        ),
         ("s per GB", 1e9),
         ("communicate", "flood", "size"),
+        fresh=True,
         mib=1024,
     ),
     lines("lines-20", "lines", "async for line, 20 bytes", 20, 2_000_000, 200_000),
@@ -218,8 +222,24 @@ WORKLOADS = (
         ("ms per child", 1e3),
         ("exits", "stamp", "n"),
     ),
+    Workload(
+        "fairness",
+        "fairness",
+        {"size": 1024 * MIB},
+        {"size": 256 * MIB},
+        (
+            Metric("loop lateness beside a flood that is read: max", "ms", 1e3, "max", False),
+            Metric("loop lateness beside a flood that is read: p99", "ms", 1e3, "p99", False),
+        ),
+        ("s per GB", 1e9),
+        ("fairness", "flood", "size"),
+        quick_rounds=1,
+    ),
     lateness("lateness-50m", "50 MiB parent", 50),
     lateness("lateness-512m", "512 MiB parent", 512, quick_rounds=1, only="quick"),
+    lateness(
+        "lateness-ids", "512 MiB, user and group", 512, ids=True, most_rounds=3, quick_rounds=1
+    ),
     lateness("lateness-4g", "4 GiB parent", 4096, most_rounds=3, only="full"),
 )
 

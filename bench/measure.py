@@ -14,6 +14,10 @@ class WrongAnswer(Exception):
     """A workload ended with other bytes, counts or exit codes than it must."""
 
 
+class Refused(Exception):
+    """The implementation does not take the options of a workload."""
+
+
 def expect(got, wanted, what):
     """Raise WrongAnswer unless both are equal."""
     if got != wanted:
@@ -91,6 +95,21 @@ def private_bytes():
     return kib_in("/proc/self/smaps_rollup", "Private_Dirty:") << 10
 
 
+class Peak:
+    """How far the resident memory has risen since, at the most."""
+
+    def __init__(self):
+        gc.collect()
+        # This makes what is resident now the highest of all.
+        with open("/proc/self/clear_refs", "w") as clear_refs:
+            clear_refs.write("5")
+        self.before = kib_in("/proc/self/status", "VmHWM:")
+
+    def over(self, size):
+        """As a share of that many bytes."""
+        return ((kib_in("/proc/self/status", "VmHWM:") - self.before) << 10) / size
+
+
 def kib_in(path, field):
     with open(path) as lines:
         for line in lines:
@@ -114,6 +133,11 @@ def open_descriptors(n):
 def growth(few, many):
     """The sample of a workload with much of something, with what the same with few took."""
     return {**many, "few": few["seconds"], "growth": many["seconds"] / few["seconds"]}
+
+
+def own_ids(wanted):
+    """The options that give a child the ids it has anyway, or none."""
+    return {"user": os.getuid(), "group": os.getgid()} if wanted else {}
 
 
 class Ticker:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from affinity import confined
 from build import child, limit
+from measure import Refused
 
 WORKER = Path(__file__).resolve().parent / "worker.py"
 
@@ -69,6 +70,8 @@ class Worker:
         if "error" in answer:
             self.close()
             raise Failed(answer["error"])
+        if "refused" in answer:
+            raise Refused(answer["refused"])
         return answer["sample"]
 
     def answer(self, timeout):

@@ -96,6 +96,10 @@ def remarks(result):
     lines = [f"missing: {name}: {why}" for name, why in result["missing"].items()]
     lines += [f"skipped: {name}: {why}" for name, why in result["skipped"].items()]
     lines += [
+        f"refused: {r['workload']} by {r['implementation']}: {r['why']}"
+        for r in result.get("refused", [])
+    ]
+    lines += [
         f"failed: {f['workload']} on {f['implementation']}: {f['why']}" for f in result["failed"]
     ]
     return lines

@@ -19,6 +19,7 @@ import machine
 import report
 import summary
 from build import build
+from measure import Refused
 from players import Failed, Limit, Missing, Worker
 
 
@@ -34,7 +35,7 @@ def main():
     try:
         skipped = {w.name: why for w in workloads if (why := w.unmet())}
         able = [w for w in workloads if w.name not in skipped]
-        samples, failed = measure(players, able, options)
+        samples, refused, failed = measure(players, able, options)
     finally:
         for player in players.values():
             player.close()
@@ -45,6 +46,7 @@ def main():
         "implementations": {name: p.version for name, p in players.items()},
         "missing": missing,
         "skipped": skipped,
+        "refused": refused,
         "failed": broken + failed,
         "rows": [row for w in able for row in summary.rows(w, samples[w.name])],
         "cpu": [summary.cpu_row(w, samples[w.name]) for w in able],
@@ -92,27 +94,32 @@ def start_players(names):
 
 
 def measure(players, workloads, options):
-    """Return {workload: {implementation: [sample, ...]}} and the failures."""
+    """Return {workload: {implementation: [sample, ...]}}, the refusals, the failures."""
     samples = {w.name: {} for w in workloads}
-    failures = {}
+    refusals, failures = {}, {}
     for turn in range(options.rounds):
         for workload in workloads:
             if turn >= workload.rounds(options.rounds, options.quick):
                 continue
             names = [name for name, p in players.items() if p.takes_part_in(workload)]
             for name in random.sample(names, len(names)):
-                if (workload.name, name) in failures:
+                key = workload.name, name
+                if key in refusals or key in failures:
                     continue
                 show(f"round {turn + 1} of {options.rounds}: {workload.name} {name}")
                 params = workload.params(options.quick)
                 try:
                     sample = players[name].sample(workload, params, options.timeout)
+                except Refused as why:
+                    refusals[key] = why
                 except Failed as why:
-                    failures[workload.name, name] = why
+                    failures[key] = why
                 else:
                     samples[workload.name].setdefault(name, []).append(sample)
     show("")
-    return samples, [failure(*key, why) for key, why in failures.items()]
+    return samples, *(
+        [failure(*key, why) for key, why in found.items()] for found in (refusals, failures)
+    )
 
 
 def failure(workload, implementation, why):

@@ -16,6 +16,7 @@ import sys
 import traceback
 
 from affinity import confined
+from measure import Refused
 
 # implementation -> the module that has its sp, the module that makes its loop
 ON_A_LOOP = {
@@ -97,6 +98,8 @@ def serve(name, requests, answers):
         try:
             with confined(request["one_cpu"]):
                 sample = run(request["function"], request["params"])
+        except Refused as refusal:
+            answer(refused=str(refusal))
         except Exception as error:
             traceback.print_exc()
             answer(error=f"{type(error).__name__}: {error}")

@@ -9,16 +9,20 @@ import asyncio
 import importlib
 import tempfile
 import time
+from contextlib import asynccontextmanager
 
 from build import child
 from measure import (
     Meter,
+    Peak,
+    Refused,
     Stamps,
     Ticker,
     ballast,
     expect,
     growth,
     open_descriptors,
+    own_ids,
     private_bytes,
 )
 
@@ -113,13 +117,14 @@ async def protocol(sp, size):
 
 
 async def communicate(sp, size):
+    peak = Peak()
     meter = Meter()
     with meter:
         process = await sp.create_subprocess_exec(child("flood"), str(size), stdout=sp.PIPE)
         out, err = await process.communicate()
     expect((len(out), err, process.returncode), (size, None, 0), "output and status")
     expect((out[:BLOCK], out[-BLOCK:]), (b"x" * BLOCK,) * 2, "first and last block")
-    return meter.result(size)
+    return meter.result(size, peak=peak.over(size))
 
 
 async def start_lines(sp, n, width):
@@ -274,30 +279,56 @@ async def exits(sp, n):
         return meter.result(n, p50=stamps.p50())
 
 
-async def lateness(sp, mib, seconds, k):
-    command = child("nolibc")
-    ended = 0
+@asynccontextmanager
+async def ticking():
+    ticker = Ticker()
 
-    async def work(until):
-        nonlocal ended
-        while time.perf_counter() < until:
-            process = await sp.create_subprocess_exec(command)
-            expect(await process.wait(), 7, "exit status")
-            ended += 1
-
-    async def tick(ticker):
+    async def tick():
         while True:
             await asyncio.sleep(ticker.PERIOD)
             ticker.tick()
 
-    with ballast(mib):
-        ticker = Ticker()
-        ticking = asyncio.ensure_future(tick(ticker))
-        meter = Meter()
-        with meter:
-            until = meter.begin + seconds
-            await asyncio.gather(*(work(until) for _ in range(k)))
+    task = asyncio.ensure_future(tick())
+    try:
+        yield ticker
         # One more tick, so that a stall up to the last moment is counted.
         await asyncio.sleep(2 * ticker.PERIOD)
-        ticking.cancel()
+    finally:
+        task.cancel()
+
+
+async def lateness(sp, mib, seconds, k, ids):
+    command = child("nolibc")
+    options = own_ids(ids)
+    ended = 0
+
+    async def job():
+        process = await sp.create_subprocess_exec(command, **options)
+        expect(await process.wait(), 7, "exit status")
+
+    async def work(until):
+        nonlocal ended
+        while time.perf_counter() < until:
+            await job()
+            ended += 1
+
+    if ids:
+        try:
+            await job()
+        except (TypeError, ValueError) as refusal:
+            raise Refused(str(refusal)) from None
+    with ballast(mib):
+        async with ticking() as ticker:
+            meter = Meter()
+            with meter:
+                until = meter.begin + seconds
+                await asyncio.gather(*(work(until) for _ in range(k)))
     return meter.result(ended, **ticker.summary())
+
+
+async def fairness(sp, size):
+    async with ticking() as ticker:
+        meter = Meter()
+        with meter:
+            await read_flood(sp, size)
+    return meter.result(size, **ticker.summary())

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from build import child
 from measure import (
     Meter,
+    Peak,
     Stamps,
     Ticker,
     ballast,
     expect,
     growth,
     open_descriptors,
+    own_ids,
     private_bytes,
 )
 
@@ -88,13 +90,14 @@ def streams(k, size):
 
 
 def communicate(size):
+    peak = Peak()
     meter = Meter()
     with meter:
         done = subprocess.run([child("flood"), str(size)], stdout=PIPE)
     out = done.stdout
     expect((len(out), done.returncode), (size, 0), "output and status")
     expect((out[:BLOCK], out[-BLOCK:]), (b"x" * BLOCK,) * 2, "first and last block")
-    return meter.result(size)
+    return meter.result(size, peak=peak.over(size))
 
 
 def lines(n, width):
@@ -226,9 +229,10 @@ def exits(n):
         return meter.result(n, p50=stamps.p50())
 
 
-def lateness(mib, seconds, k):
+def lateness(mib, seconds, k, ids):
     """The main thread ticks while k threads spawn."""
     command = [child("nolibc")]
+    options = own_ids(ids)
     ended = []
 
     go = threading.Barrier(k + 1)
@@ -237,7 +241,7 @@ def lateness(mib, seconds, k):
         go.wait()
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
-            expect(subprocess.run(command).returncode, 7, "exit status")
+            expect(subprocess.run(command, **options).returncode, 7, "exit status")
             ended.append(None)
 
     with ballast(mib), ThreadPoolExecutor(k) as pool:
@@ -252,3 +256,17 @@ def lateness(mib, seconds, k):
             for future in futures:
                 future.result()
     return meter.result(len(ended), **ticker.summary())
+
+
+def fairness(size):
+    """The main thread ticks while another reads."""
+    with ThreadPoolExecutor(1) as pool:
+        ticker = Ticker()
+        meter = Meter()
+        with meter:
+            reading = pool.submit(read_flood, size)
+            while not reading.done():
+                time.sleep(ticker.PERIOD)
+                ticker.tick()
+            reading.result()
+    return meter.result(size, **ticker.summary())

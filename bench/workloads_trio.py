@@ -3,18 +3,21 @@
 import subprocess
 import tempfile
 import time
+from contextlib import asynccontextmanager
 
 import trio
 
 from build import child
 from measure import (
     Meter,
+    Peak,
     Stamps,
     Ticker,
     ballast,
     expect,
     growth,
     open_descriptors,
+    own_ids,
     private_bytes,
 )
 
@@ -94,13 +97,14 @@ async def streams(k, size):
 
 
 async def communicate(size):
+    peak = Peak()
     meter = Meter()
     with meter:
         done = await trio.run_process([child("flood"), str(size)], capture_stdout=True)
     out = done.stdout
     expect((len(out), done.returncode), (size, 0), "output and status")
     expect((out[:BLOCK], out[-BLOCK:]), (b"x" * BLOCK,) * 2, "first and last block")
-    return meter.result(size)
+    return meter.result(size, peak=peak.over(size))
 
 
 async def lines(n, width):
@@ -267,33 +271,49 @@ async def exits(n):
         return meter.result(n, p50=stamps.p50())
 
 
-async def lateness(mib, seconds, k):
+@asynccontextmanager
+async def ticking():
+    ticker = Ticker()
+
+    async def tick():
+        while True:
+            await trio.sleep(ticker.PERIOD)
+            ticker.tick()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tick)
+        yield ticker
+        # One more tick, so that a stall up to the last moment is counted.
+        await trio.sleep(2 * ticker.PERIOD)
+        nursery.cancel_scope.cancel()
+
+
+async def lateness(mib, seconds, k, ids):
     command = [child("nolibc")]
+    options = own_ids(ids)
     ended = 0
 
     async def work(until):
         nonlocal ended
         while time.perf_counter() < until:
-            process = await open_process(command)
+            process = await open_process(command, **options)
             expect(await process.wait(), 7, "exit status")
             ended += 1
 
-    async def tick(ticker):
-        while True:
-            await trio.sleep(ticker.PERIOD)
-            ticker.tick()
-
     with ballast(mib):
-        ticker = Ticker()
-        async with trio.open_nursery() as ticking:
-            ticking.start_soon(tick, ticker)
+        async with ticking() as ticker:
             meter = Meter()
             with meter:
                 until = meter.begin + seconds
                 async with trio.open_nursery() as nursery:
                     for _ in range(k):
                         nursery.start_soon(work, until)
-            # One more tick, so that a stall up to the last moment is counted.
-            await trio.sleep(2 * ticker.PERIOD)
-            ticking.cancel_scope.cancel()
     return meter.result(ended, **ticker.summary())
+
+
+async def fairness(size):
+    async with ticking() as ticker:
+        meter = Meter()
+        with meter:
+            await read_flood(size)
+    return meter.result(size, **ticker.summary())

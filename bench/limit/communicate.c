@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "limit.h"
 
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,6 +13,22 @@
 
 enum { STEP = 1 << 20 };
 
+/* The most that has ever been resident since exec: ru_maxrss also counts what was
+ * before it. */
+static size_t peak_bytes(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    lim_expect(status != NULL, "/proc/self/status");
+    char line[256];
+    size_t kib = 0;
+    while (kib == 0 && fgets(line, sizeof(line), status) != NULL)
+        if (sscanf(line, "VmHWM: %zu", &kib) != 1)
+            kib = 0;
+    lim_expect(kib > 0, "VmHWM");
+    fclose(status);
+    return kib << 10;
+}
+
 int main(int argc, char **argv)
 {
     lim_expect(argc == 3, "communicate CHILD BYTES");
@@ -20,6 +37,7 @@ int main(int argc, char **argv)
     struct lim_child child;
     struct lim_meter meter;
 
+    size_t before = peak_bytes();
     lim_meter_init(&meter);
     lim_meter_begin(&meter);
     char *base = lim_pages(room);
@@ -48,6 +66,9 @@ int main(int argc, char **argv)
     lim_expect(have == wanted && base[0] == 'x' && base[have - 1] == 'x',
                "the output differs");
     lim_expect(status == 0, "exit status is not 0");
-    lim_meter_print(&meter, have, "");
+    char more[48];
+    snprintf(more, sizeof(more), ", \"peak\": %.4f",
+             (double)(peak_bytes() - before) / (double)have);
+    lim_meter_print(&meter, have, more);
     return 0;
 }
