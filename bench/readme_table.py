@@ -118,13 +118,11 @@ def losses(result):
 
 def cpu(result):
     names = list(result["implementations"])
-    lines = ["CPU time, of the parent + of its children:", ""]
+    lines = ["CPU time of the parent + of its children; in brackets the parent's over C's:", ""]
     lines += table_head(["workload", *names])
     for row in result["cpu"]:
         cells = [f"{row['workload']}, {row['unit']}"]
-        for name in names:
-            spent = row["values"].get(name)
-            cells.append(spent_text(spent) if spent else "-")
+        cells += [spent_text(row, name) for name in names]
         lines.append(table_line(cells))
     return "\n".join(lines)
 

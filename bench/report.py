@@ -1,5 +1,7 @@
 """A result as text for a terminal."""
 
+from catalog import LIMIT
+
 
 def number(value):
     """Three digits that matter, without an exponent."""
@@ -18,8 +20,17 @@ def times(value):
     return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
-def spent_text(spent):
-    return f"{number(spent['self'])} + {number(spent['children'])}"
+def spent_text(cpu, name):
+    """CPU time of the parent + its children; in brackets the parent's in times of C's."""
+    spent = cpu["values"].get(name)
+    if spent is None:
+        return "-"
+    text = f"{number(spent['self'])} + {number(spent['children'])}"
+    limit = cpu["values"].get(LIMIT)
+    # The clock of some kernels is too coarse for what a quick run's C program takes.
+    if limit is None or not limit["self"]:
+        return text
+    return f"{text} ({number(spent['self'] / limit['self'])})"
 
 
 def text(result):
@@ -57,7 +68,7 @@ def block(row, cpu):
     header = f"  {'':<18}{'median':>9} {row['unit']:<5}{'best':>9}{'spread':>8}"
     header += f"{'of C':>7}"
     if cpu:
-        header += f"   CPU of parent + children, {cpu['unit']}"
+        header += f"   CPU of parent + children (parent's over C's), {cpu['unit']}"
     lines = [title, header]
     for name in names:
         value = values[name]
@@ -65,8 +76,7 @@ def block(row, cpu):
         line += f"{number(value['best']):>9}{value['spread']:>8.0%}"
         line += f"{times(value['ratio']):>7}"
         if cpu:
-            spent = cpu["values"][name]
-            line += f"   {spent_text(spent)}"
+            line += f"   {spent_text(cpu, name)}"
         lines.append(line)
     return "\n".join(lines)
 
