@@ -1,16 +1,16 @@
 """Write the table of a result into README.md, or check that it is there.
 
-The block between the two markers is replaced. Without a file, the newest result in
-bench/results is taken, by the date inside it.
+The block between the two markers is replaced. Without a file, the newest full result
+in bench/results is taken, by the date inside it.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from catalog import LIMIT, PAD
 from report import cell, remarks, spent_text
+from results import load, newest
 
 HERE = Path(__file__).resolve().parent
 BEGIN = "<!-- bench:begin -->"
@@ -26,7 +26,9 @@ def main():
         "--check", action="store_true", help="change nothing; exit 1 if out of date"
     )
     options = parser.parse_args()
-    result = json.loads(options.result.read_text()) if options.result else newest()
+    result = load(options.result) if options.result else newest(quick=False)
+    if result is None:
+        sys.exit("no result in bench/results: see run.py --json")
     before = options.readme.read_text()
     after = replace_block(before, markdown(result), options.readme)
     if options.check:
@@ -34,13 +36,6 @@ def main():
     if after != before:
         options.readme.write_text(after)
     return 0
-
-
-def newest():
-    results = [json.loads(p.read_text()) for p in (HERE / "results").glob("*.json")]
-    if not results:
-        sys.exit("no result in bench/results: see run.py --json")
-    return max(results, key=lambda result: result["date"])
 
 
 def replace_block(text, block, path):

@@ -26,11 +26,17 @@ def spent_text(cpu, name):
     if spent is None:
         return "-"
     text = f"{number(spent['self'])} + {number(spent['children'])}"
+    over = over_limit(cpu, name)
+    return text if over is None else f"{text} ({number(over)})"
+
+
+def over_limit(cpu, name):
+    """The parent's CPU time over that of the C program's; None where there is none."""
     limit = cpu["values"].get(LIMIT)
     # The clock of some kernels is too coarse for what a quick run's C program takes.
     if limit is None or not limit["self"]:
-        return text
-    return f"{text} ({number(spent['self'] / limit['self'])})"
+        return None
+    return cpu["values"][name]["self"] / limit["self"]
 
 
 def text(result):

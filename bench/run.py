@@ -41,6 +41,7 @@ def main():
             player.close()
     result = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"),
+        "quick": options.quick,
         "command": shlex.join(["python", "bench/run.py", *sys.argv[1:]]),
         "machine": machine.describe(),
         "implementations": {name: p.version for name, p in players.items()},
