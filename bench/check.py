@@ -42,7 +42,7 @@ def main():
 
 def newest_like(quick):
     """The newest result of that size, else of the full one."""
-    baseline = (newest(quick=True) if quick else None) or newest(quick=False)
+    baseline = (newest("quick") if quick else None) or newest("full")
     return baseline or sys.exit("no result in bench/results: see run.py --json")
 
 

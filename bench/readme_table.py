@@ -26,7 +26,7 @@ def main():
         "--check", action="store_true", help="change nothing; exit 1 if out of date"
     )
     options = parser.parse_args()
-    result = load(options.result) if options.result else newest(quick=False)
+    result = load(options.result) if options.result else newest("full")
     if result is None:
         sys.exit("no result in bench/results: see run.py --json")
     before = options.readme.read_text()

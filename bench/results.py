@@ -10,10 +10,17 @@ def load(path):
     return json.loads(path.read_text())
 
 
-def newest(quick):
-    """The newest committed result of that kind of run, by the date inside it, or None."""
+def kind_of(result):
+    """Return "full" or "quick" for one of run.py, "scaling" for one of scaling.py."""
+    if "curves" in result:
+        return "scaling"
+    return "quick" if result.get("quick") else "full"
+
+
+def newest(kind):
+    """The newest committed result of a kind, by the date inside it, or None."""
     results = [load(path) for path in FOLDER.glob("*.json")]
-    of_kind = [result for result in results if result.get("quick", False) == quick]
+    of_kind = [result for result in results if kind_of(result) == kind]
     return max(of_kind, key=lambda result: result["date"], default=None)
 
 

@@ -1,6 +1,7 @@
 """The tools of bench/: what they say of results, and the catalog's completeness."""
 
 import copy
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -18,6 +19,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not COMMITTED, reason="bench/ is not beside the tests"),
 ]
+
+with_matplotlib = pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"
+)
 
 
 def tool(name, *arguments):
@@ -162,6 +167,18 @@ def test_the_table_that_is_written_into_a_page_is_found_there(committed, write, 
     assert page.read_text().startswith("before\n<!-- bench:begin -->\n")
     assert page.read_text().endswith("<!-- bench:end -->\nafter\n")
     assert "spawn and wait, 64 in flight" in page.read_text()
+
+
+@with_matplotlib
+def test_the_committed_result_is_drawn_and_each_time_the_same(tmp_path):
+    first, second = tmp_path / "first.svg", tmp_path / "second.svg"
+
+    done = [tool("plot.py", COMMITTED[-1], "--out", path) for path in (first, second)]
+
+    assert [(d.returncode, d.stderr) for d in done] == [(0, "")] * 2
+    assert first.read_bytes() == second.read_bytes()
+    for row in json.loads(COMMITTED[-1].read_text())["rows"]:
+        assert f">{row['label'].replace('&', '&amp;')}<" in first.read_text()
 
 
 @pytest.mark.parametrize("module", ["workloads", "workloads_trio", "workloads_blocking"])
