@@ -160,24 +160,29 @@ def mark(name):
 
 def curves(result):
     """One panel for each curve, both axes logarithmic."""
-    many = len(result["curves"])
-    rows = math.ceil(many / 2)
+    rows = math.ceil(len(result["curves"]) / 2)
     figure = Figure(figsize=(WIDTH, rows * CURVE_HEIGHT), layout="constrained")
-    axes_of = figure.subplots(rows, 2, squeeze=False).flat
-    for axes, curve in zip(axes_of, result["curves"], strict=False):
-        for name in sorted(curve["values"], key=lambda name: name == OURS):
+    for i, curve in enumerate(result["curves"], 1):
+        axes = figure.add_subplot(rows, 2, i)
+        for name in sorted(curve["values"], key=IMPLEMENTATIONS.index):
             points = curve["values"][name]
             style = {**mark(name), "linestyle": "-", "markersize": 4, "linewidth": 1.2}
-            axes.plot([p["x"] for p in points], [p["median"] for p in points], **style, label=name)
+            axes.plot([p["x"] for p in points], [p["median"] for p in points], **style)
         axes.set_title(f"{curve['label']}, {curve['unit']}", loc="left", fontsize=9)
-        axes.set_xlabel(f"{curve['along']} ({curve['better']} is better)")
+        axes.set_xlabel(f"{curve['along']}; {curve['better']} is better")
         axes.set(xscale="log", yscale="log")
         set_ticks(axes.xaxis)
         set_ticks(axes.yaxis)
+        # The sizes that were measured, and no other.
+        axes.set_xticks(sorted({p["x"] for points in curve["values"].values() for p in points}))
         axes.grid(color="#dddddd", linewidth=0.5)
-        axes.legend(frameon=False, fontsize=8)
-    for axes in list(figure.axes)[many:]:
-        axes.remove()
+    names = sorted(result["implementations"], key=IMPLEMENTATIONS.index)
+    figure.legend(
+        handles=[axes.plot([], [], **mark(name), label=name)[0] for name in names],
+        loc="outside upper center",
+        ncols=len(names),
+        frameon=False,
+    )
     return figure
 
 

@@ -40,11 +40,8 @@ def main():
         for player in players.values():
             player.close()
     result = {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"),
+        **provenance("run.py", players),
         "quick": options.quick,
-        "command": shlex.join(["python", "bench/run.py", *sys.argv[1:]]),
-        "machine": machine.describe(),
-        "implementations": {name: p.version for name, p in players.items()},
         "missing": missing,
         "skipped": skipped,
         "refused": refused,
@@ -53,10 +50,30 @@ def main():
         "cpu": [summary.cpu_row(w, samples[w.name]) for w in able],
     }
     print(report.text(result))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    write(result, options.json)
     return 1 if result["failed"] else 0
+
+
+def provenance(program, players):
+    """What every result says of how it was made."""
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"),
+        "command": shlex.join(["python", f"bench/{program}", *sys.argv[1:]]),
+        "machine": machine.describe(),
+        "implementations": {name: p.version for name, p in players.items()},
+    }
+
+
+def write(result, path):
+    """Write the result as JSON, if there is a path."""
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+def timeout(quick):
+    """How long one sample may take, in seconds."""
+    return 20 if quick else 300
 
 
 def parse_arguments():
@@ -68,7 +85,7 @@ def parse_arguments():
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 5)
-    options.timeout = 20 if options.quick else 300
+    options.timeout = timeout(options.quick)
     options.impl = options.impl or catalog.DEFAULT_IMPLEMENTATIONS
     return options
 

@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -179,6 +180,35 @@ def test_the_committed_result_is_drawn_and_each_time_the_same(tmp_path):
     assert first.read_bytes() == second.read_bytes()
     for row in json.loads(COMMITTED[-1].read_text())["rows"]:
         assert f">{row['label'].replace('&', '&amp;')}<" in first.read_text()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_the_limit_of_one_thread_is_measured_at_all_sizes(tmp_path):
+    result = tmp_path / "scaling.json"
+
+    done = tool("scaling.py", "--quick", "--impl", "C", "--json", result)
+
+    assert done.returncode == 0
+    along = [(curve["along"], curve["unit"]) for curve in json.loads(result.read_text())["curves"]]
+    assert ("children in flight", "/s") in along
+    assert ("descriptors open in the parent", "/s") in along
+
+
+@with_matplotlib
+def test_curves_are_drawn(tmp_path, write):
+    points = [{"x": x, "median": 10.0 * x} for x in (1, 16, 256)]
+    curve = {"label": "spawns", "unit": "/s", "better": "higher", "along": "in flight"}
+    names = ("procession", "asyncio", "C")
+    result = {
+        "implementations": dict.fromkeys(names, "1"),
+        "curves": [{**curve, "values": dict.fromkeys(names, points)}] * 3,
+    }
+    picture = tmp_path / "scaling.svg"
+
+    done = tool("plot.py", write("scaling", result), "--out", picture)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert picture.read_text().count(">spawns, /s<") == 3
 
 
 @pytest.mark.parametrize("module", ["workloads", "workloads_trio", "workloads_blocking"])
