@@ -11,14 +11,17 @@ IMPLEMENTATIONS = (
     "procession-uvloop",
     "asyncio",
     "uvloop",
+    "rloop",
     "trio",
+    "anyio",
     "subprocess",
     "C-pad",
     "C",
 )
 LIMIT = "C"
 PAD = "C-pad"
-EXTRA = ("procession-uvloop", PAD)
+# Only where they are asked for: they are much like another, and would make a run longer.
+EXTRA = ("procession-uvloop", "rloop", "anyio", PAD)
 DEFAULT_IMPLEMENTATIONS = tuple(n for n in IMPLEMENTATIONS if n not in EXTRA)
 
 

@@ -24,6 +24,7 @@ ON_A_LOOP = {
     "procession-uvloop": ("procession.subprocess", "uvloop"),
     "asyncio": ("asyncio.subprocess", "asyncio"),
     "uvloop": ("asyncio.subprocess", "uvloop"),
+    "rloop": ("asyncio.subprocess", "rloop"),
 }
 
 
@@ -31,6 +32,8 @@ def load(name):
     """Return run(function name, params) of an implementation."""
     if name == "trio":
         return run_on_trio(importlib.import_module("trio"))
+    if name == "anyio":
+        return run_on_anyio(importlib.import_module("anyio"))
     if name == "subprocess":
         return run_blocking
     sp_name, loop_name = ON_A_LOOP[name]
@@ -62,6 +65,17 @@ def run_on_trio(trio):
         return await getattr(workloads_trio, function)(**params)
 
     return functools.partial(trio.run, main)
+
+
+def run_on_anyio(anyio):
+    import workloads_anyio
+
+    async def main(function, params):
+        await workloads_anyio.spawn(1, 1)
+        gc.collect()
+        return await getattr(workloads_anyio, function)(**params)
+
+    return functools.partial(anyio.run, main)
 
 
 def run_blocking(function, params):

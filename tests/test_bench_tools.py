@@ -211,10 +211,13 @@ def test_curves_are_drawn(tmp_path, write):
     assert picture.read_text().count(">spawns, /s<") == 3
 
 
-@pytest.mark.parametrize("module", ["workloads", "workloads_trio", "workloads_blocking"])
+@pytest.mark.parametrize(
+    "module", ["workloads", "workloads_trio", "workloads_anyio", "workloads_blocking"]
+)
 def test_every_workload_has_a_function_in_each_module(module):
-    if module == "workloads_trio":
-        pytest.importorskip("trio")
+    library = module.partition("_")[2]
+    if library in ("trio", "anyio"):
+        pytest.importorskip(library)
 
     missing = said_in_bench(
         f"import catalog, {module}\n"
