@@ -182,6 +182,7 @@ def test_the_committed_result_is_drawn_and_each_time_the_same(tmp_path):
         assert f">{row['label'].replace('&', '&amp;')}<" in first.read_text()
 
 
+@pytest.mark.needs_pidfd
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_the_limit_of_one_thread_is_measured_at_all_sizes(tmp_path):
     result = tmp_path / "scaling.json"
