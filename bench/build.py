@@ -65,8 +65,9 @@ def compile_program(source, more_sources, attempts):
     if target.exists() and target.stat().st_mtime > newest:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Renaming keeps a program that is running, or being started, whole.
-    fresh = target.with_suffix(".new")
+    # Renaming keeps a program that is running, or being started, whole; and two builds at
+    # a time do not write to one file.
+    fresh = target.with_suffix(f".{os.getpid()}")
     files = [str(path) for path in (source, *more_sources)]
     for flags in attempts:
         done = subprocess.run(

@@ -78,7 +78,7 @@ def timeout(quick):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute, rougher")
+    parser.add_argument("--quick", action="store_true", help="about a minute, rougher")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="workloads to run")
     parser.add_argument("--impl", nargs="+", metavar="NAME", choices=catalog.IMPLEMENTATIONS)
     parser.add_argument("--rounds", type=int, help="5, or 3 with --quick")

@@ -25,6 +25,8 @@ with_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"
 )
 
+with_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+
 
 def tool(name, *arguments):
     """Run a program of bench/ to its end."""
@@ -182,8 +184,22 @@ def test_the_committed_result_is_drawn_and_each_time_the_same(tmp_path):
         assert f">{row['label'].replace('&', '&amp;')}<" in first.read_text()
 
 
+@with_compiler
+def test_an_option_that_is_not_taken_is_a_refusal_and_no_failure(tmp_path):
+    pytest.importorskip("uvloop")
+    path = tmp_path / "result.json"
+    options = ("--quick", "--rounds", "1", "--only", "lateness-ids", "--impl", "uvloop")
+
+    done = tool("run.py", *options, "--json", path)
+
+    assert done.returncode == 0
+    result = json.loads(path.read_text())
+    assert result["failed"] == []
+    assert result["skipped"] or result["refused"][0]["implementation"] == "uvloop"
+
+
 @pytest.mark.needs_pidfd
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@with_compiler
 def test_the_limit_of_one_thread_is_measured_at_all_sizes(tmp_path):
     result = tmp_path / "scaling.json"
 
