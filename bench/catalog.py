@@ -189,7 +189,7 @@ WORKLOADS = (
         (
             Metric("start children that stay, three pipes each", "/s", key="start"),
             Metric("kill and reap them", "/s", key="end"),
-            Metric("parent's memory for each of them", "bytes", 1, "memory", False),
+            Metric("parent's memory for each live child", "bytes", 1, "memory", False),
         ),
         ("ms per child", 1e3),
         ("live", "hold", "n"),
@@ -207,7 +207,14 @@ WORKLOADS = (
         (
             Metric("spawn and wait, 10 descriptors open", "/s", key="few"),
             Metric("spawn and wait, 10,000 descriptors open", "/s"),
-            Metric("time with 10,000 over time with 10", "times", 1, "growth", False, False),
+            Metric(
+                "spawn: time with 10,000 descriptors over time with 10",
+                "times",
+                1,
+                "growth",
+                False,
+                False,
+            ),
         ),
         ("ms per child, 10,000 open", 1e3),
         ("descriptors", "nolibc", "n", "few", "many"),
