@@ -12,6 +12,7 @@ from setuptools import Extension, setup
 # Each module with what is linked into it; a C file appears once.
 MODULES = {
     "_errors": [],
+    "_waiter": [],
     "_engine": ["csrc/psn_poll.c"],
     "_ends": ["csrc/psn_outq.c"],
     "_reader": ["csrc/psn_buf.c", "src/procession/_line_await.c"],

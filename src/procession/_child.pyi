@@ -1,10 +1,11 @@
-from asyncio import AbstractEventLoop, Future
+from asyncio import AbstractEventLoop
 from typing import Any
 
 from typing_extensions import Self, disjoint_base
 
 from procession._ends import ReadEnd, WriteEnd
 from procession._spawn import Newborn
+from procession._waiter import Waiter
 from procession.command import Command
 
 _Streams = tuple[WriteEnd | None, ReadEnd | None, ReadEnd | None]
@@ -19,4 +20,4 @@ class Child(Newborn):
 
 def start(
     loop: AbstractEventLoop, command: Command, streams: _Streams, owner: Any = None
-) -> tuple[Child, Future[None]]: ...
+) -> tuple[Child, Waiter]: ...

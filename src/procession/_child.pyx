@@ -22,6 +22,7 @@ from procession._spawn cimport (
     spawner_of,
     take_ref,
 )
+from procession._waiter cimport Waiter
 
 import warnings
 
@@ -34,7 +35,7 @@ cdef enum:
 cdef class Child(Newborn):
     cdef object loop
     cdef object command
-    cdef object born            # a future, done with the outcome of the spawn
+    cdef Waiter born            # done with the outcome of the spawn
     cdef Fork fork              # on the slow road, until the outcome is known
     cdef object streams         # (stdin, stdout, stderr), kept alive until the exit
     cdef object owner           # a transport that hears of birth and exit, or None
@@ -60,7 +61,7 @@ cdef class Child(Newborn):
         try:
             # Before anything is started, because nothing could be undone without.
             spawner = spawner_of(engine)
-            self.born = self.loop.create_future()
+            self.born = Waiter(self.loop)
             self.engine = engine
             if self.command.preexec_fn is None:
                 spawner.submit(self)
@@ -141,13 +142,7 @@ cdef class Child(Newborn):
     cdef _tell(self, error):
         """Tell the outcome; return whether somebody still wants it."""
         born, self.born = self.born, None
-        if born.done():
-            return False
-        if error is None:
-            born.set_result(None)
-        else:
-            born.set_exception(error)
-        return True
+        return self.engine.wake(born, error)
 
     def abandon(self):
         """Kill and reap the child in the back, whatever its state; nobody wants it."""
@@ -236,10 +231,10 @@ cdef void warn_killed(int pid) noexcept:
 
 
 def start(loop, command, streams, owner=None):
-    """Ask for a child. Return it with a future that is done when it has exec'ed.
+    """Ask for a child. Return it with what is done when it has exec'ed.
 
     `streams` are (stdin, stdout, stderr), unconnected, None where there is no pipe. What
-    can be found wrong beforehand is raised here, the rest by the future. The owner's
+    can be found wrong beforehand is raised here, the rest by awaiting. The owner's
     `_started(child)` is called before anything is read, `_exited(returncode)` at the end.
     """
     cdef Child child = Child(loop, command, streams, owner)

@@ -1,6 +1,7 @@
 from libc.stdint cimport uint32_t
 
 from procession._psn cimport psn_poll
+from procession._waiter cimport Waiter
 
 
 # Something that owns a descriptor and hears of its readiness. Its engine knows it by a
@@ -36,7 +37,8 @@ cdef class Engine:
     cdef int users              # sources watched and spawns under way; 0 is idle
     cdef int idle_turns         # turns of the loop since
     cdef bint settling          # a look at whether it still is idle is scheduled
-    cdef bint dispatching
+    cdef bint dispatching       # and whoever is woken now goes on at the end of it
+    cdef object awake           # waiters that were woken meanwhile, a deque
     cdef bint gone              # the loop was closed
     cdef int forks              # after a fork the other process owns nothing here
     cdef int wake_fd            # borrowed from the spawner: written to, it wakes the loop
@@ -58,12 +60,17 @@ cdef class Engine:
     cdef int change(self, Source source, uint32_t events) except -1
     cdef void unwatch(self, Source source) noexcept
     cdef int defer(self, Source source) except -1
+    # The wait is over, by an error if it is not None. Return whether it was not before.
+    # Nothing of the task runs inside this call.
+    cdef bint wake(self, Waiter waiter, error) except -1
 
     # For this module only.
     cdef _open(self)
     cdef _close(self)
     cdef int _free_slot(self) except -1
     cdef dispatch(self)
+    cdef _end_turn(self, interrupt)
+    cdef bint _may_step(self) except -1
     cdef _report(self, exc)
     cdef loop_closed(self)
 

@@ -21,8 +21,10 @@ from procession._psn cimport (
     psn_sys_close,
     psn_sys_write,
 )
+from procession._waiter cimport Waiter
 
 import weakref
+from collections import deque
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
@@ -118,6 +120,7 @@ cdef class Engine:
         self.free_slots = []
         self.held = set()
         self.deferred = []
+        self.awake = deque()
         self.forks = _forks
         self.wake_fd = -1
         count(ENGINE, 1)
@@ -232,10 +235,7 @@ cdef class Engine:
                 self._report(exc)
             except BaseException as exc:
                 interrupt = exc
-        self.dispatching = False
-        self.look_idle()
-        if interrupt is not None:
-            raise interrupt
+        self._end_turn(interrupt)
 
     cdef dispatch(self):
         cdef epoll_event events[EVENTS_PER_WAKEUP]
@@ -263,10 +263,45 @@ cdef class Engine:
                 self._report(exc)
             except BaseException as exc:
                 interrupt = exc
+        self._end_turn(interrupt)
+
+    cdef bint wake(self, Waiter waiter, error) except -1:
+        if not waiter.settle(error):
+            return False
+        if self.gone:
+            return True
+        if self.dispatching:
+            self.awake.append(waiter)
+        else:
+            waiter.schedule()
+        return True
+
+    cdef _end_turn(self, interrupt):
+        """All that the engine had to do is done: let the tasks go on that were woken by it.
+        Each may change everything here."""
+        cdef bint direct = bool(self.awake) and interrupt is None and self._may_step()
+        while self.awake:
+            waiter = self.awake.popleft()
+            try:
+                if direct:
+                    (<Waiter>waiter).step()
+                else:
+                    (<Waiter>waiter).schedule()
+            except Exception as exc:
+                self._report(exc)
+            except BaseException as exc:
+                interrupt = exc
+                direct = False
         self.dispatching = False
         self.look_idle()
         if interrupt is not None:
             raise interrupt
+
+    cdef bint _may_step(self) except -1:
+        """Whether tasks can be stepped from here: in debug mode the loop shows which task
+        held it up; and a loop that may be run again by such a task (as nest_asyncio
+        permits, and marks) could not call us while we are in the middle of its call."""
+        return not (self.loop.get_debug() or getattr(self.loop, "_nest_patched", False))
 
     cdef _report(self, exc):
         self.loop.call_exception_handler(

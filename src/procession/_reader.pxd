@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t
 
 from procession._ends cimport ReadEnd
 from procession._psn cimport psn_buf
+from procession._waiter cimport Waiter
 
 
 cdef class Reader(ReadEnd):
@@ -13,7 +14,7 @@ cdef class Reader(ReadEnd):
     cdef object given_limit     # what the caller said
     cdef object loop
     cdef object error           # set_exception()'s, None while all is well
-    cdef object waiter          # the future of the one who waits for data, or None
+    cdef Waiter waiter          # of the one who waits for data, or None
     cdef object transport       # of somebody else, who feeds this reader, or None
     cdef bint paused            # that transport is
     cdef bint piped             # reads from a child, or has done so
@@ -28,6 +29,7 @@ cdef class Reader(ReadEnd):
     cdef Py_ssize_t _held(self)
     cdef int _fill(self) except -1
     cdef int _wake(self) except -1
+    cdef bint _tell(self, Waiter waiter, error) except -1
     cdef int _check_waiter(self, name) except -1
     cdef int _may_read(self) except -1
     cdef int _check_error(self) except -1

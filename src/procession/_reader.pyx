@@ -27,6 +27,7 @@ from procession._psn cimport (
     psn_buf_peek,
     psn_sys_read,
 )
+from procession._waiter cimport Waiter
 
 from asyncio import IncompleteReadError, LimitOverrunError
 from collections.abc import Coroutine
@@ -190,10 +191,17 @@ cdef class Reader(ReadEnd):
         self.gathering = False
         if waiter is not None:
             self.waiter = None
-            if not waiter.cancelled():
-                self.woken = True
-                waiter.set_result(None)
+            self.woken = self._tell(waiter, None)
         return 0
+
+    cdef bint _tell(self, Waiter waiter, error) except -1:
+        if self.engine is not None:
+            return self.engine.wake(waiter, error)
+        # Fed by hand.
+        if not waiter.settle(error):
+            return False
+        waiter.schedule()
+        return True
 
     # What the transport of this pipe shows
 
@@ -212,14 +220,14 @@ cdef class Reader(ReadEnd):
         return 0
 
     def _begin_wait(self, name, bint gathering=False):
-        """Return a future that is done when it makes sense to try again."""
+        """Return what is done when it makes sense to try again."""
         self._check_waiter(name)
         if self.paused:
             self.paused = False
             self.transport.resume_reading()
         if psn_buf_len(&self.buf) == 0:
             psn_buf_free(&self.buf)
-        self.waiter = waiter = self.loop.create_future()
+        self.waiter = waiter = Waiter(self.loop)
         self.gathering = gathering
         self.woken = False
         if self.more:
@@ -228,7 +236,7 @@ cdef class Reader(ReadEnd):
         return waiter
 
     def _begin_all(self):
-        """Gather all up to the end; return a future that is done then, None if it is."""
+        """Gather all up to the end; return what is done then, None if it is."""
         self._check_waiter("read")
         self._check_error()
         if not self.eof:
@@ -497,8 +505,7 @@ cdef class Reader(ReadEnd):
         waiter = self.waiter
         if waiter is not None:
             self.waiter = None
-            if not waiter.cancelled():
-                waiter.set_exception(exc)
+            self._tell(waiter, exc)
 
     def set_transport(self, transport):
         """As in asyncio: for a transport of the caller's that feeds this reader."""

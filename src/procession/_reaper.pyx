@@ -31,6 +31,7 @@ from procession._psn cimport (
     psn_waiter_open,
     psn_waiter_poke,
 )
+from procession._waiter cimport Waiter
 
 import logging
 import sys
@@ -148,8 +149,7 @@ cdef class Mortal(Source):
         self._leave_bell()
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(self.returncode)
+            self.engine.wake(waiter, None)
         self.on_end()
         return 0
 
@@ -211,8 +211,8 @@ cdef class Mortal(Source):
         return True
 
     def _begin_wait(self):
-        """Return a future that is done with the end."""
-        waiter = self.engine.loop.create_future()
+        """Return what is done with the end."""
+        waiter = Waiter(self.engine.loop)
         self.waiters.append(waiter)
         return waiter
 

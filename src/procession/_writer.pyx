@@ -6,6 +6,7 @@ cimport cython
 
 from procession._ends cimport WriteEnd
 from procession._engine cimport WRITER, count, Engine
+from procession._waiter cimport Waiter
 
 
 cdef enum:
@@ -51,12 +52,7 @@ cdef class Writer(WriteEnd):
     cdef _tell_drainers(self, error):
         drainers, self.drainers = self.drainers, []
         for waiter in drainers:
-            if waiter.done():
-                continue
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
+            self.engine.wake(waiter, error)
 
     cdef _tell_closed(self):
         if self.closed.done():
@@ -69,12 +65,12 @@ cdef class Writer(WriteEnd):
             self.closed._log_traceback = False
 
     def _begin_drain(self):
-        """Return a future that is done when there is room, or None if there is."""
+        """Return what is done when there is room, or None if there is."""
         if self.noticed:
             raise ConnectionResetError("Connection lost")
         if not self.paused:
             return None
-        waiter = self.loop.create_future()
+        waiter = Waiter(self.loop)
         self.drainers.append(waiter)
         return waiter
 
