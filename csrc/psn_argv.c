@@ -54,6 +54,19 @@ int psn_argv_push(struct psn_argv *argv, const char *s, size_t n)
     return 0;
 }
 
+int psn_argv_push_all(struct psn_argv *argv, char *const *strings)
+{
+    for (; strings != NULL && *strings != NULL; strings++) {
+        size_t n = strlen(*strings);
+        int rc = reserve(argv, n + 1);
+        if (rc < 0)
+            return rc;
+        append(argv, *strings, n);
+        argv->count++;
+    }
+    return 0;
+}
+
 int psn_argv_extend(struct psn_argv *argv, char sep, const char *s, size_t n)
 {
     assert(argv->count > 0);

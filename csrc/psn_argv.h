@@ -22,6 +22,10 @@ void psn_argv_free(struct psn_argv *argv);
  * argv is unchanged then. */
 int psn_argv_push(struct psn_argv *argv, const char *s, size_t n);
 
+/* Append each string of a vector that NULL ends; NULL instead of one is an empty one.
+ * Return 0, or -ENOMEM with some of them appended. */
+int psn_argv_push_all(struct psn_argv *argv, char *const *strings);
+
 /* Append sep and the n bytes at s to the last string: "PATH" becomes "PATH=/bin".
  * Results as for push; there must be a last string. */
 int psn_argv_extend(struct psn_argv *argv, char sep, const char *s, size_t n);

@@ -50,6 +50,8 @@ cdef class Engine:
     cdef object __weakref__
 
     cdef bint mine(self) noexcept
+    # Whether children can be started here: neither loop nor process has gone.
+    cdef bint serving(self) noexcept
     # Use counts. The first user has the loop watch the poller.
     cdef int use(self) except -1
     cdef void unuse(self) noexcept

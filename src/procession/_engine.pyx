@@ -40,6 +40,9 @@ cdef enum:
 # id of a loop -> its engine. The engine holds the loop, so the id cannot be another's.
 _engines = weakref.WeakValueDictionary()
 
+# The engine that was asked for last, borrowed; NULL after its end.
+cdef void *_latest = NULL
+
 cdef int _living[<int>KINDS]
 
 # How many forks lie between the start of the program and this process: an engine asks
@@ -126,12 +129,18 @@ cdef class Engine:
         count(ENGINE, 1)
 
     def __dealloc__(self):
+        global _latest
+        if _latest == <void *>self:
+            _latest = NULL
         psn_poll_close(&self.poll)
         free(self.slots)
         count(ENGINE, -1)
 
     cdef bint mine(self) noexcept:
         return self.forks == _forks
+
+    cdef bint serving(self) noexcept:
+        return not self.gone and self.mine()
 
     cdef int use(self) except -1:
         if self.gone:
@@ -353,7 +362,11 @@ cdef class Engine:
 
 cpdef Engine engine_of(loop):
     """Return the engine of a loop, made on demand."""
+    global _latest
+    if _latest != NULL and (<Engine>_latest).loop is loop and (<Engine>_latest).serving():
+        return <Engine>_latest
     engine = _engines.get(id(loop))
-    if engine is None or (<Engine>engine).gone or not (<Engine>engine).mine():
+    if engine is None or not (<Engine>engine).serving():
         engine = _engines[id(loop)] = Engine(loop)
+    _latest = <void *>engine
     return engine

@@ -33,6 +33,7 @@ cdef extern from "psn_argv.h" nogil:
     struct psn_argv:
         size_t count
     int psn_argv_push(psn_argv *argv, const char *s, size_t n)
+    int psn_argv_push_all(psn_argv *argv, char **strings)
     int psn_argv_extend(psn_argv *argv, char sep, const char *s, size_t n)
 
 

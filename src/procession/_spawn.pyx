@@ -5,7 +5,7 @@ from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport strdup, strlen
+from libc.string cimport strdup
 from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl, open
 from posix.signal cimport kill
 from posix.types cimport gid_t, pid_t
@@ -21,6 +21,7 @@ from procession._psn cimport (
     psn_argv,
     psn_argv_extend,
     psn_argv_push,
+    psn_argv_push_all,
     psn_child_exec,
     psn_child_exit,
     psn_child_prepare,
@@ -72,6 +73,7 @@ cdef extern from "<sys/wait.h>" nogil:
     pid_t waitpid(pid_t pid, int *status, int options)
 
 cdef extern from "Python.h":
+    bytes PyUnicode_EncodeFSDefault(object)
     void PyOS_BeforeFork()
     void PyOS_AfterFork_Parent()
     void PyOS_AfterFork_Child()
@@ -84,6 +86,7 @@ cdef enum:
     # The kernel's NGROUPS_MAX.
     MOST_GROUPS = 65536
 
+cdef object NO_FDS = ()
 cdef object LARGEST_ID = 2 ** 32 - 1
 cdef object LARGEST_LONG = 2 ** 63 - 1
 
@@ -260,18 +263,16 @@ cdef int extend(psn_argv *argv, char sep, bytes item) except -1:
 cdef bytes encode(item):
     if type(item) is bytes:
         return item
+    if type(item) is str:
+        return PyUnicode_EncodeFSDefault(item)
     return os.fsencode(item)
 
 
 cdef int pack_env(psn_job *job, env) except -1:
-    cdef char **entry = environ
     cdef bytes name
     if env is None:
         # A copy: another task may change the environment before the thread gets to it.
-        while entry != NULL and entry[0] != NULL:
-            check(psn_argv_push(&job.env, entry[0], strlen(entry[0])))
-            entry += 1
-        return 0
+        return check(psn_argv_push_all(&job.env, environ))
     for key, value in env.items():
         name = encode(key)
         if b"=" in name:
@@ -404,7 +405,9 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
         source[i] = job.ends[i]
     if command.stderr is not None and command.stderr == STDOUT and source[2] < 0:
         source[2] = source[1]
-    pass_fds = sorted(map(int, set(command.pass_fds)))
+    pass_fds = command.pass_fds
+    if pass_fds is not NO_FDS:
+        pass_fds = sorted(map(int, set(pass_fds)))
     try:
         if pass_fds:
             if pass_fds[0] < 0 or pass_fds[-1] > 0x7fffffff:
@@ -429,9 +432,10 @@ cdef int plan(Newborn newborn, command) except -1:
     plan_stdio(newborn, command)
     sys.audit("subprocess.Popen", command.executable, command.args, command.cwd, command.env)
     pack_env(job, command.env)
-    pack_paths(job, encode(command.executable), command.env)
+    program = encode(command.executable)
+    pack_paths(job, program, command.env)
     for arg in command.args:
-        push(&job.argv, encode(arg))
+        push(&job.argv, program if arg is command.executable else encode(arg))
     pack_options(job, command)
     psn_job_note_caller(job)
     return check(psn_job_seal(job))

@@ -60,6 +60,25 @@ static void an_embedded_nul_is_refused(void)
     psn_argv_free(&argv);
 }
 
+static void a_whole_vector_is_appended(void)
+{
+    char *strings[] = {"A=1", "", "B=2", NULL};
+    struct psn_argv argv;
+    psn_argv_init(&argv);
+
+    assert(psn_argv_push(&argv, "first", 5) == 0);
+    assert(psn_argv_push_all(&argv, strings) == 0);
+    assert(psn_argv_push_all(&argv, strings + 3) == 0);
+    assert(psn_argv_push_all(&argv, NULL) == 0);
+    char *const *vector = psn_argv_seal(&argv);
+
+    assert(strcmp(vector[0], "first") == 0);
+    for (int i = 0; i < 3; i++)
+        assert(strcmp(vector[i + 1], strings[i]) == 0);
+    assert(vector[4] == NULL);
+    psn_argv_free(&argv);
+}
+
 static void extend_lengthens_the_last_string(void)
 {
     struct psn_argv argv;
@@ -151,6 +170,7 @@ int main(void)
     CHECK(no_strings_make_an_empty_vector);
     CHECK(empty_strings_are_strings);
     CHECK(an_embedded_nul_is_refused);
+    CHECK(a_whole_vector_is_appended);
     CHECK(extend_lengthens_the_last_string);
     CHECK(the_block_grows_at_every_size);
     CHECK(one_string_may_be_larger_than_any_step_of_growth);
