@@ -37,6 +37,8 @@ cdef class Reader(ReadEnd):
     cdef int _drop(self, Py_ssize_t n) except -1
     cdef object _line(self, Py_ssize_t offset)
     cdef bytes _read_direct(self, Py_ssize_t n)
+    cdef object _into(self, char *to, Py_ssize_t n)
+    cdef Py_ssize_t _read_to(self, char *to, Py_ssize_t n) except? -1
     cdef Py_ssize_t _scan(self, list separators, Py_ssize_t offset, Py_ssize_t *start)
     cdef int _gather(self) except -1
     cdef int _gather_buffer(self) except -1

@@ -5,9 +5,11 @@ the waiting is in streams.py. What was read belongs to the reader until it is ha
 so a call that is cancelled loses nothing.
 """
 cimport cython
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_CLEAR
+from libc.errno cimport EFAULT
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
@@ -329,6 +331,59 @@ cdef class Reader(ReadEnd):
             if self.eof:
                 return b""
         return data
+
+    def _try_into(self, buffer):
+        """Return what readinto() returns, or None if it has to wait."""
+        cdef Py_buffer view
+        try:
+            PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+        except (BufferError, TypeError, ValueError) as error:
+            raise TypeError(f"readinto() argument must be read-write bytes-like object, "
+                            f"not {type(buffer).__name__}") from error
+        try:
+            return self._into(<char *>view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef object _into(self, char *to, Py_ssize_t n):
+        cdef Py_ssize_t got
+        self._check_error()
+        if n == 0:
+            return 0
+        if self._is_taken():
+            return None
+        if self.gathered_len:
+            self._settle_gathered()
+        if psn_buf_len(&self.buf) == 0 and not self.eof:
+            if not self._may_read():
+                return None
+            # Fetched one by one, a few bytes would cost a system call each.
+            if n >= DIRECT:
+                got = self._read_to(to, min(n, CHUNK))
+                if got > 0:
+                    return got
+            else:
+                self._fill()
+            self._check_error()
+        got = min(n, <Py_ssize_t>psn_buf_len(&self.buf))
+        if got == 0:
+            return 0 if self.eof else None
+        memcpy(to, psn_buf_peek(&self.buf), got)
+        self._drop(got)
+        return got
+
+    cdef Py_ssize_t _read_to(self, char *to, Py_ssize_t n) except? -1:
+        """Read at most n bytes to where the caller wants them. Return how many came."""
+        cdef ssize_t got = psn_sys_read(self.fd, to, n)
+        if got == -EFAULT:
+            # It is the caller's memory, say of a mapped file that was cut short. What the
+            # kernel could not put there is still in the pipe.
+            self._schedule()
+            check(got)
+        self._after_read(got, n)
+        if self.more:
+            self._schedule()
+        return max(got, 0)
 
     def _try_exactly(self, size):
         """Return what readexactly(n) returns, or None if it has to wait."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procession._reader import Reader
 from procession._writer import Writer
 from procession.transport import ReadPipe, WritePipe, transport_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 DEFAULT_LIMIT = 2**16
 
@@ -131,6 +134,23 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
         if not line:
             raise StopAsyncIteration
         return line
+
+    # What asyncio does not have
+
+    async def readinto(self, buffer: Buffer) -> int:
+        """Read into a buffer as soon as there is anything; return how many bytes came.
+
+        That is 0 at the end of the stream, or if the buffer is empty. What was read ahead
+        comes first, else one read of at most 64 KiB. The buffer is not held while this
+        waits.
+
+        Raises:
+            TypeError: buffer is not writable, not contiguous, or no buffer.
+            RuntimeError: another task waits for data of this stream.
+        """
+        while (count := self._try_into(buffer)) is None:
+            await self._wait_for_data("readinto")
+        return count
 
 
 class StreamWriter(Writer, asyncio.StreamWriter):
