@@ -16,6 +16,7 @@ MODULES = {
     "_engine": ["csrc/psn_poll.c"],
     "_ends": ["csrc/psn_outq.c"],
     "_reader": ["csrc/psn_buf.c", "src/procession/_line_await.c"],
+    "_lines": [],
     "_writer": [],
     "_transport": [],
     "_reaper": ["csrc/psn_reap.c", "csrc/psn_sigchld.c", "csrc/psn_waiter.c"],

@@ -5,6 +5,14 @@ from procession._ends cimport ReadEnd
 from procession._psn cimport psn_buf
 from procession._waiter cimport Waiter
 
+cdef extern from "_line_await.h":
+    ctypedef object (*line_pop)(object owner)
+    ctypedef object (*line_wait)(object owner)
+
+
+# An awaitable for the next line that owner hands out, as line_await_for() makes it.
+cdef object await_line(PyObject *spare, object owner, line_pop pop, line_wait wait)
+
 
 cdef class Reader(ReadEnd):
     cdef psn_buf buf
@@ -22,20 +30,28 @@ cdef class Reader(ReadEnd):
     cdef bint woken             # who waited has been woken and has not run yet
     cdef object spare           # a LineAwait to use again, or None
 
-    # For this module only.
+    # Whether somebody waits for everything: what there is belongs to it.
     cdef bint _is_taken(self) noexcept
+    # Whether a system call may be tried now. Counts as one.
+    cdef int _may_read(self) except -1
+    # Read once into the buffer. Return whether anything changed.
+    cdef int _fill(self) except -1
+    cdef int _check_error(self) except -1
+    # What a cancelled read(-1) had comes before what is in the buffer.
+    cdef int _settle_gathered(self) except -1
+    # What readline() returns, or the offset to go on with after a wait.
+    cdef object _line(self, Py_ssize_t offset)
+    # Take n bytes out of the buffer.
+    cdef int _drop(self, Py_ssize_t n) except -1
+
+    # For this module only.
     cdef _read_ahead(self)
     cdef _keep(self)
     cdef Py_ssize_t _held(self)
-    cdef int _fill(self) except -1
     cdef int _wake(self) except -1
     cdef bint _tell(self, Waiter waiter, error) except -1
     cdef int _check_waiter(self, name) except -1
-    cdef int _may_read(self) except -1
-    cdef int _check_error(self) except -1
     cdef bytes _take(self, Py_ssize_t n)
-    cdef int _drop(self, Py_ssize_t n) except -1
-    cdef object _line(self, Py_ssize_t offset)
     cdef bytes _read_direct(self, Py_ssize_t n)
     cdef object _into(self, char *to, Py_ssize_t n)
     cdef Py_ssize_t _read_to(self, char *to, Py_ssize_t n) except? -1
@@ -43,4 +59,3 @@ cdef class Reader(ReadEnd):
     cdef int _gather(self) except -1
     cdef int _gather_buffer(self) except -1
     cdef Py_ssize_t _grow(self, Py_ssize_t least) except -1
-    cdef int _settle_gathered(self) except -1

@@ -45,10 +45,9 @@ cdef extern from "Python.h":
     int resize_block "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
 
 cdef extern from "_line_await.h":
-    ctypedef object (*line_step)(object reader)
     object line_await_type()
     object line_await_for(PyObject *spare, object type, object reader,
-                          line_step pop, line_step wait)
+                          line_pop pop, line_wait wait)
 
 cdef enum:
     # What a pipe holds.
@@ -70,6 +69,10 @@ cdef bytes hand_over(PyObject **block, Py_ssize_t length):
     data = <bytes>block[0]
     Py_CLEAR(block[0])
     return data
+
+
+cdef object await_line(PyObject *spare, object owner, line_pop pop, line_wait wait):
+    return line_await_for(spare, LineAwait, owner, pop, wait)
 
 
 cdef object pop_line(object reader):

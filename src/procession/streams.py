@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from procession._lines import Lines, try_lines
 from procession._reader import Reader
 from procession._writer import Writer
 from procession.transport import ReadPipe, WritePipe, transport_of
@@ -151,6 +153,50 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
         while (count := self._try_into(buffer)) is None:
             await self._wait_for_data("readinto")
         return count
+
+    async def readlines(self) -> list[bytes]:
+        r"""Read all lines that are there, each with its b"\n"; wait only if there is none.
+
+        What is left at the end of the stream is a line, then comes an empty list. A call
+        returns as much as is read ahead, the larger of 64 KiB and twice the limit.
+
+        Raises:
+            ValueError: the first line is longer than the limit. What becomes of it is as
+                in readline(); the lines before it were returned.
+            RuntimeError: another task waits for data of this stream.
+        """
+        lines = try_lines(self, 0)
+        while isinstance(lines, int):
+            await self._wait_for_data("readlines")
+            lines = try_lines(self, lines)
+        return lines
+
+    def lines(self, *, max_line: int | None = None, keepends: bool = False) -> AsyncIterator[bytes]:
+        r"""Iterate over the lines, however long they are; the limit is not applied.
+
+        Args:
+            max_line: of a line with more bytes than this, its end not counted, each item
+                is a piece of exactly as many bytes, and the last one is the rest. None:
+                lines are always whole, and take the memory that they need.
+            keepends: leave the b"\n" on each line. Only then can a piece be told from a
+                line: it has none. Otherwise the b"\n" is taken off, and nothing else.
+
+        Nothing is lost by breaking off or by cancellation: the reader and a new iterator go
+        on from there.
+
+        Raises, while iterating:
+            RuntimeError: another task waits for data of this stream.
+        """
+        return Lines(self, max_line, keepends)
+
+    async def _next_of(self, lines: Lines) -> bytes:
+        line = lines._try_next(0)
+        while isinstance(line, int):
+            await self._wait_for_data("lines")
+            line = lines._try_next(line)
+        if line is None:
+            raise StopAsyncIteration
+        return line
 
 
 class StreamWriter(Writer, asyncio.StreamWriter):
