@@ -15,7 +15,8 @@ MODULES = {
     "_waiter": [],
     "_engine": ["csrc/psn_poll.c"],
     "_ends": ["csrc/psn_outq.c"],
-    "_reader": ["csrc/psn_buf.c", "src/procession/_line_await.c"],
+    "_reader": ["csrc/psn_buf.c"],
+    "_reading": ["src/procession/_read_await.c"],
     "_lines": [],
     "_writer": [],
     "_transport": [],
@@ -87,7 +88,7 @@ def extension(name, sources, kind):
         f"procession.{name}",
         [f"src/procession/{name}.pyx", *sources],
         include_dirs=["csrc", "src/procession"],
-        depends=[*headers, "src/procession/_line_await.h", stamp(kind)],
+        depends=[*headers, "src/procession/_read_await.h", stamp(kind)],
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )

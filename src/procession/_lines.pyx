@@ -9,7 +9,8 @@ from cpython.object cimport PyObject
 from libc.string cimport memchr
 
 from procession._psn cimport psn_buf_len, psn_buf_peek
-from procession._reader cimport await_line, Reader
+from procession._reader cimport Reader
+from procession._reading cimport await_read
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -25,7 +26,7 @@ def try_lines(Reader reader, Py_ssize_t offset):
     """Return what readlines() returns, or the offset to go on with after a wait."""
     # With room for the first line, so that nothing can fail once it was taken.
     cdef list lines = [None]
-    first = reader._line(offset)
+    first = reader._try_line(offset)
     if type(first) is int:
         return first
     if not first:
@@ -68,7 +69,7 @@ cdef int cut(Reader reader, list lines, Py_ssize_t most) except -1:
     return 0
 
 
-cdef object pop_line(object lines):
+cdef object pop_line(object lines, object _):
     line = (<Lines>lines)._next(0)
     if type(line) is int:
         return None
@@ -77,7 +78,7 @@ cdef object pop_line(object lines):
     return line
 
 
-cdef object wait_line(object lines):
+cdef object wait_line(object lines, object _):
     return (<Lines>lines).reader._next_of(lines)
 
 
@@ -87,7 +88,7 @@ cdef class Lines:
     cdef Reader reader
     cdef Py_ssize_t longest     # of what is handed out, far from overflow
     cdef bint keepends
-    cdef object spare           # a LineAwait to use again, or None
+    cdef object spare           # an awaitable to use again, or None
 
     def __cinit__(self, Reader reader not None, max_line, bint keepends):
         self.reader = reader
@@ -102,7 +103,7 @@ cdef class Lines:
         return self
 
     def __anext__(self):
-        ready = await_line(<PyObject *>self.spare, self, pop_line, wait_line)
+        ready = await_read(<PyObject *>self.spare, self, None, pop_line, wait_line)
         if ready is not self.spare:
             self.spare = ready
         return ready

@@ -5,14 +5,6 @@ from procession._ends cimport ReadEnd
 from procession._psn cimport psn_buf
 from procession._waiter cimport Waiter
 
-cdef extern from "_line_await.h":
-    ctypedef object (*line_pop)(object owner)
-    ctypedef object (*line_wait)(object owner)
-
-
-# An awaitable for the next line that owner hands out, as line_await_for() makes it.
-cdef object await_line(PyObject *spare, object owner, line_pop pop, line_wait wait)
-
 
 cdef class Reader(ReadEnd):
     cdef psn_buf buf
@@ -28,7 +20,6 @@ cdef class Reader(ReadEnd):
     cdef bint piped             # reads from a child, or has done so
     cdef bint gathering         # whoever waits wants everything
     cdef bint woken             # who waited has been woken and has not run yet
-    cdef object spare           # a LineAwait to use again, or None
 
     # Whether somebody waits for everything: what there is belongs to it.
     cdef bint _is_taken(self) noexcept
@@ -39,8 +30,13 @@ cdef class Reader(ReadEnd):
     cdef int _check_error(self) except -1
     # What a cancelled read(-1) had comes before what is in the buffer.
     cdef int _settle_gathered(self) except -1
-    # What readline() returns, or the offset to go on with after a wait.
-    cdef object _line(self, Py_ssize_t offset)
+    # What the call of that name returns; None if it has to wait, or the offset to go on
+    # with then.
+    cdef object _try_read(self, size)
+    cdef object _try_exactly(self, size)
+    cdef object _try_all(self)
+    cdef object _try_until(self, list separators, Py_ssize_t offset)
+    cdef object _try_line(self, Py_ssize_t offset)
     # Take n bytes out of the buffer.
     cdef int _drop(self, Py_ssize_t n) except -1
 

@@ -32,7 +32,6 @@ from procession._psn cimport (
 from procession._waiter cimport Waiter
 
 from asyncio import IncompleteReadError, LimitOverrunError
-from collections.abc import Coroutine
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -44,11 +43,6 @@ cdef extern from "Python.h":
     Py_ssize_t block_len "PyBytes_GET_SIZE"(PyObject *)
     int resize_block "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
 
-cdef extern from "_line_await.h":
-    object line_await_type()
-    object line_await_for(PyObject *spare, object type, object reader,
-                          line_pop pop, line_wait wait)
-
 cdef enum:
     # What a pipe holds.
     CHUNK = 64 * 1024
@@ -58,10 +52,6 @@ cdef enum:
     # data does not starve the rest.
     BUDGET = 16
 
-cdef object LineAwait = line_await_type()
-Coroutine.register(LineAwait)
-
-
 cdef bytes hand_over(PyObject **block, Py_ssize_t length):
     """Make an object of a block, cut to length."""
     if block_len(block[0]) != length:
@@ -69,23 +59,6 @@ cdef bytes hand_over(PyObject **block, Py_ssize_t length):
     data = <bytes>block[0]
     Py_CLEAR(block[0])
     return data
-
-
-cdef object await_line(PyObject *spare, object owner, line_pop pop, line_wait wait):
-    return line_await_for(spare, LineAwait, owner, pop, wait)
-
-
-cdef object pop_line(object reader):
-    line = (<Reader>reader)._line(0)
-    if type(line) is int:
-        return None
-    if not line:
-        raise StopAsyncIteration
-    return line
-
-
-cdef object wait_line(object reader):
-    return reader._next_line()
 
 
 @cython.no_gc_clear
@@ -305,7 +278,7 @@ cdef class Reader(ReadEnd):
         """Whether somebody waits for everything: what there is belongs to it."""
         return self.gathering and self.waiter is not None
 
-    def _try_read(self, size):
+    cdef object _try_read(self, size):
         """Return what read(n) returns, or None if it has to wait."""
         cdef Py_ssize_t n = PyNumber_AsSsize_t(size, NULL)
         self._check_error()
@@ -388,7 +361,7 @@ cdef class Reader(ReadEnd):
             self._schedule()
         return max(got, 0)
 
-    def _try_exactly(self, size):
+    cdef object _try_exactly(self, size):
         """Return what readexactly(n) returns, or None if it has to wait."""
         cdef Py_ssize_t n = PyNumber_AsSsize_t(size, NULL)
         self._check_error()
@@ -420,7 +393,7 @@ cdef class Reader(ReadEnd):
                     start[0] = at
         return best
 
-    def _try_until(self, list separators, Py_ssize_t offset):
+    cdef object _try_until(self, list separators, Py_ssize_t offset):
         """Return what readuntil() returns, or the offset to go on with after a wait.
 
         `separators` are sorted by length; the first `offset` bytes hold none of them.
@@ -451,11 +424,8 @@ cdef class Reader(ReadEnd):
                 return offset
             self._check_error()
 
-    def _try_line(self, Py_ssize_t offset):
+    cdef object _try_line(self, Py_ssize_t offset):
         """Return what readline() returns, or the offset to go on with after a wait."""
-        return self._line(offset)
-
-    cdef object _line(self, Py_ssize_t offset):
         cdef Py_ssize_t at, held
         if self._is_taken():
             return offset
@@ -483,7 +453,7 @@ cdef class Reader(ReadEnd):
 
     # Everything
 
-    def _try_all(self):
+    cdef object _try_all(self):
         """Return what read(-1) returns, or None if it has to wait."""
         self._check_error()
         if not self.eof:
@@ -602,16 +572,6 @@ cdef class Reader(ReadEnd):
                 self.transport = None
             else:
                 self.paused = True
-
-    def __aiter__(self):
-        return self
-
-    def __anext__(self):
-        ready = line_await_for(<PyObject *>self.spare, LineAwait, self,
-                               pop_line, wait_line)
-        if ready is not self.spare:
-            self.spare = ready
-        return ready
 
     # Names that programs reach for although they are not documented
 

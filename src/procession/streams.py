@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from procession._lines import Lines, try_lines
-from procession._reader import Reader
+from procession._reading import Reading, use_own_next
 from procession._writer import Writer
 from procession.transport import ReadPipe, WritePipe, transport_of
 
@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 2**16
 Bytes = bytes | bytearray | memoryview
 
 
-class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
+class StreamReader(Reading, asyncio.StreamReader):  # type: ignore[misc]
     """The bytes that a child writes. As asyncio.StreamReader, call by call.
 
     Cancelled while it waits, no method loses anything: the next call goes on with all
@@ -63,76 +63,38 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
             self._wait_failed(waiter)
             raise
 
-    async def read(self, n: int = -1) -> bytes:
-        """Read up to n bytes as soon as there are any; all up to the end if n is negative.
+    # Where the calls of Reading have to wait. They have tried, so the wait comes first.
 
-        Returns b"" at the end of the stream.
-
-        Raises:
-            RuntimeError: another task waits for data of this stream.
-        """
-        if n < 0:
-            while (data := self._try_all()) is None:
-                await self._wait_for_data("read", gathering=True)
-            return data
-        while (data := self._try_read(n)) is None:
-            await self._wait_for_data("read")
+    async def _wait_read(self, n: int) -> bytes:
+        data = None
+        while data is None:
+            await self._wait_for_data("read", gathering=n < 0)
+            data = self._retry_read(n)
         return data
 
-    async def readexactly(self, n: int) -> bytes:
-        """Read exactly n bytes.
-
-        Raises:
-            asyncio.IncompleteReadError: the stream ended before; `partial` has the rest.
-            RuntimeError: another task waits for data of this stream.
-        """
-        if n < 0:
-            raise ValueError("readexactly size can not be less than zero")
-        while (data := self._try_exactly(n)) is None:
+    async def _wait_exactly(self, n: int) -> bytes:
+        data = None
+        while data is None:
             await self._wait_for_data("readexactly")
+            data = self._retry_exactly(n)
         return data
 
-    async def readuntil(  # type: ignore[override]
-        self, separator: Bytes | tuple[Bytes, ...] = b"\n"
-    ) -> bytes:
-        """Read up to and with a separator, the earliest that ends if there are several.
-
-        Raises:
-            asyncio.IncompleteReadError: the stream ended before; `partial` has the rest.
-            asyncio.LimitOverrunError: more than the limit came before a separator; it
-                stays in the buffer and can be read.
-            RuntimeError: another task waits for data of this stream.
-        """
-        given = sorted(separator, key=len) if isinstance(separator, tuple) else [separator]
-        if not given:
-            raise ValueError("Separator should contain at least one element")
-        if len(given[0]) == 0:
-            raise ValueError("Separator should be at least one-byte string")
-        if self._exception is not None:
-            raise self._exception
-        separators = [item if type(item) is bytes else bytes(memoryview(item)) for item in given]
-        found = self._try_until(separators, 0)
+    async def _wait_until(self, separator: Bytes | tuple[Bytes, ...]) -> bytes:
+        found: bytes | int = 0
         while isinstance(found, int):
             await self._wait_for_data("readuntil")
-            found = self._try_until(separators, found)
+            found = self._retry_until(separator, found)
         return found
 
-    async def readline(self) -> bytes:
-        r"""Read up to and with b"\n"; what is left at the end of the stream, then b"".
-
-        Raises:
-            ValueError: the line is longer than the limit. As in asyncio it is dropped: the
-                whole line if its end has come, else all that is in the buffer.
-            RuntimeError: another task waits for data of this stream.
-        """
-        line = self._try_line(0)
+    async def _wait_line(self) -> bytes:
+        line: bytes | int = 0
         while isinstance(line, int):
             await self._wait_for_data("readuntil")
-            line = self._try_line(line)
+            line = self._retry_line(line)
         return line
 
-    async def _next_line(self) -> bytes:
-        line = await self.readline()
+    async def _wait_next(self) -> bytes:
+        line = await self._wait_line()
         if not line:
             raise StopAsyncIteration
         return line
@@ -171,7 +133,7 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
             lines = try_lines(self, lines)
         return lines
 
-    def lines(self, *, max_line: int | None = None, keepends: bool = False) -> AsyncIterator[bytes]:
+    def lines(self, max_line: int | None = None, keepends: bool = False) -> AsyncIterator[bytes]:
         r"""Iterate over the lines, however long they are; the limit is not applied.
 
         Args:
@@ -197,6 +159,9 @@ class StreamReader(Reader, asyncio.StreamReader):  # type: ignore[misc]
         if line is None:
             raise StopAsyncIteration
         return line
+
+
+use_own_next(StreamReader)
 
 
 class StreamWriter(Writer, asyncio.StreamWriter):
