@@ -566,13 +566,9 @@ static void one_that_is_gone_already_can_be_buried(void)
     psn_spawner_close(spawner);
 }
 
-static void no_thread_takes_the_programs_signals(void)
+/* Returns how many threads there are. */
+static int check_signals_of_threads(void)
 {
-    open_spawner(2);
-    struct psn_job *job = submit_program("/bin/true");
-    assert(take() == job);
-    assert(end_of(job) == 0);
-
     DIR *tasks = opendir("/proc/self/task");
     char path[300], text[4096];
     int threads = 0;
@@ -590,8 +586,17 @@ static void no_thread_takes_the_programs_signals(void)
         threads++;
     }
     closedir(tasks);
+    return threads;
+}
 
-    assert(threads > 0);
+static void no_thread_takes_the_programs_signals(void)
+{
+    open_spawner(2);
+    do {
+        submit_program("/bin/true");
+        assert(end_of(take()) == 0);
+        /* On a busy machine a thread may have ended before it is looked at. */
+    } while (check_signals_of_threads() == 0);
     psn_spawner_close(spawner);
 }
 
