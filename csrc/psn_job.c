@@ -70,3 +70,48 @@ int psn_job_seal(struct psn_job *job)
     job->plan.groups = job->groups;
     return job->plan.argv && job->plan.envp && job->plan.paths ? 0 : -ENOMEM;
 }
+
+void psn_jobs_append(struct psn_jobs *jobs, struct psn_job *job)
+{
+    job->next = NULL;
+    if (jobs->tail != NULL)
+        jobs->tail->next = job;
+    else
+        jobs->head = job;
+    jobs->tail = job;
+}
+
+void psn_jobs_insert(struct psn_jobs *jobs, struct psn_job *job)
+{
+    struct psn_job **at = &jobs->head;
+
+    while (*at != NULL && (*at)->number < job->number)
+        at = &(*at)->next;
+    job->next = *at;
+    *at = job;
+    if (job->next == NULL)
+        jobs->tail = job;
+}
+
+void psn_jobs_remove(struct psn_jobs *jobs, struct psn_job *job)
+{
+    struct psn_job *before = NULL;
+
+    for (struct psn_job *at = jobs->head; at != job; at = at->next)
+        before = at;
+    if (before != NULL)
+        before->next = job->next;
+    else
+        jobs->head = job->next;
+    if (jobs->tail == job)
+        jobs->tail = before;
+}
+
+struct psn_job *psn_jobs_shift(struct psn_jobs *jobs)
+{
+    struct psn_job *job = jobs->head;
+
+    if (job != NULL)
+        psn_jobs_remove(jobs, job);
+    return job;
+}

@@ -33,6 +33,11 @@ struct psn_job {
     struct psn_born born;
 };
 
+/* A queue of jobs, linked by next. It owns them as far as its holder does. */
+struct psn_jobs {
+    struct psn_job *head, *tail;
+};
+
 /* Returns an empty job for no special wishes, NULL when memory is short. */
 struct psn_job *psn_job_new(void);
 
@@ -48,5 +53,16 @@ void psn_job_close_ends(struct psn_job *job);
 
 /* Point the plan at argv, env and paths. Returns 0 or -ENOMEM. */
 int psn_job_seal(struct psn_job *job);
+
+void psn_jobs_append(struct psn_jobs *jobs, struct psn_job *job);
+
+/* Put a job in front of those with a larger number. */
+void psn_jobs_insert(struct psn_jobs *jobs, struct psn_job *job);
+
+/* Take out a job that is in there. */
+void psn_jobs_remove(struct psn_jobs *jobs, struct psn_job *job);
+
+/* Take out the first one. Returns NULL when there is none. */
+struct psn_job *psn_jobs_shift(struct psn_jobs *jobs);
 
 #endif

@@ -22,17 +22,14 @@
 /* A thread without work ends after this: a program that forks is better off without. */
 #define IDLE_NS (50 * 1000 * 1000)
 
-struct list {
-    struct psn_job *head, *tail;
-};
-
 struct psn_spawner {
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct list queue;   /* submitted, or to be buried */
-    struct list running; /* in no order */
-    struct list held;    /* finished before an earlier one, in order of their numbers */
-    struct list done;
+    struct psn_jobs queue;   /* submitted, or to be buried */
+    struct psn_jobs running; /* in no order */
+    struct psn_jobs
+        held; /* finished before an earlier one, in order of their numbers */
+    struct psn_jobs done;
     uint64_t submitted;
     int event_fd; /* readable when done went from empty to not empty */
     int workers;  /* threads that take a job at once; one more for each that hangs */
@@ -51,39 +48,6 @@ struct worker {
     unsigned char affinity[sizeof((struct psn_job *)0)->affinity];
     int nice;
 };
-
-static void append(struct list *list, struct psn_job *job)
-{
-    job->next = NULL;
-    if (list->tail != NULL)
-        list->tail->next = job;
-    else
-        list->head = job;
-    list->tail = job;
-}
-
-static void unlink_job(struct list *list, struct psn_job *job)
-{
-    struct psn_job *before = NULL;
-
-    for (struct psn_job *at = list->head; at != job; at = at->next)
-        before = at;
-    if (before != NULL)
-        before->next = job->next;
-    else
-        list->head = job->next;
-    if (list->tail == job)
-        list->tail = before;
-}
-
-static struct psn_job *shift(struct list *list)
-{
-    struct psn_job *job = list->head;
-
-    if (job != NULL)
-        unlink_job(list, job);
-    return job;
-}
 
 /* The child of a job, if there is one. */
 static struct psn_ref ref_of(struct psn_job *job)
@@ -120,20 +84,6 @@ static void match_caller(const struct worker *worker, struct psn_job *job)
     }
 }
 
-/* Called with the lock. */
-static void hold(struct psn_spawner *spawner, struct psn_job *job)
-{
-    struct psn_job **at = &spawner->held.head;
-
-    job->state = PSN_JOB_HELD;
-    while (*at != NULL && (*at)->number < job->number)
-        at = &(*at)->next;
-    job->next = *at;
-    *at = job;
-    if (job->next == NULL)
-        spawner->held.tail = job;
-}
-
 /* Whether a job that was submitted earlier has been under way for less than `most_ns`,
  * so that it is worth waiting for. Called with the lock. */
 static int is_overtaking(const struct psn_spawner *spawner, const struct psn_job *job,
@@ -154,9 +104,9 @@ static void hand_over(struct psn_spawner *spawner, int64_t most_ns)
 
     while (spawner->held.head != NULL &&
            !is_overtaking(spawner, spawner->held.head, most_ns)) {
-        struct psn_job *job = shift(&spawner->held);
+        struct psn_job *job = psn_jobs_shift(&spawner->held);
         job->state = PSN_JOB_DONE;
-        append(&spawner->done, job);
+        psn_jobs_append(&spawner->done, job);
     }
     if (was_empty && spawner->done.head != NULL) {
         const uint64_t one = 1;
@@ -182,7 +132,7 @@ static void run(struct worker *worker, struct psn_job *job)
         psn_ref_bury(failed);
         pthread_mutex_lock(&spawner->lock);
     }
-    unlink_job(&spawner->running, job);
+    psn_jobs_remove(&spawner->running, job);
     if (spawner->workers > spawner->base_workers &&
         psn_sys_now_ns() - job->begun_ns >= STUCK_NS)
         spawner->workers--;
@@ -193,7 +143,8 @@ static void run(struct worker *worker, struct psn_job *job)
         hand_over(spawner, HOLD_NS);
         return;
     }
-    hold(spawner, job);
+    job->state = PSN_JOB_HELD;
+    psn_jobs_insert(&spawner->held, job);
     hand_over(spawner, HOLD_NS);
 }
 
@@ -201,7 +152,7 @@ static void run(struct worker *worker, struct psn_job *job)
 static void work_once(struct worker *worker)
 {
     struct psn_spawner *spawner = worker->spawner;
-    struct psn_job *job = shift(&spawner->queue);
+    struct psn_job *job = psn_jobs_shift(&spawner->queue);
 
     spawner->taken_ns = job->begun_ns = psn_sys_now_ns();
     /* Nobody would be left to look after them if this one hangs, too. */
@@ -214,7 +165,7 @@ static void work_once(struct worker *worker)
         return;
     }
     job->state = PSN_JOB_RUNNING;
-    append(&spawner->running, job);
+    psn_jobs_append(&spawner->running, job);
     pthread_mutex_unlock(&spawner->lock);
     run(worker, job);
 }
@@ -368,10 +319,10 @@ static void run_here(struct psn_spawner *spawner)
 
     if (worker_init(&worker, spawner) < 0) {
         struct psn_job *job;
-        while ((job = shift(&spawner->queue)) != NULL) {
+        while ((job = psn_jobs_shift(&spawner->queue)) != NULL) {
             job->born.report = (struct psn_report){PSN_STEP_MEMORY, -ENOMEM};
             job->state = PSN_JOB_DONE;
-            append(&spawner->done, job);
+            psn_jobs_append(&spawner->done, job);
         }
         const uint64_t one = 1;
         (void)!write(spawner->event_fd, &one, sizeof one);
@@ -392,7 +343,7 @@ static void enqueue(struct psn_spawner *spawner, struct psn_job *job)
     job->number = spawner->submitted++;
     if (was_empty)
         spawner->taken_ns = psn_sys_now_ns();
-    append(&spawner->queue, job);
+    psn_jobs_append(&spawner->queue, job);
     if (spawner->waiting == 0) {
         if (start_thread(spawner) < 0 && spawner->threads == 1)
             run_here(spawner);
@@ -417,7 +368,7 @@ struct psn_job *psn_spawner_take(struct psn_spawner *spawner)
     (void)!read(spawner->event_fd, &count, sizeof count);
     pthread_mutex_lock(&spawner->lock);
     struct psn_job *head = spawner->done.head;
-    spawner->done = (struct list){NULL, NULL};
+    spawner->done = (struct psn_jobs){NULL, NULL};
     pthread_mutex_unlock(&spawner->lock);
     return head;
 }
@@ -429,10 +380,11 @@ static void abandon(struct psn_spawner *spawner, struct psn_job *job)
     if (job->state == PSN_JOB_RUNNING) {
         psn_ref_signal(ref_of(job), SIGKILL);
     } else if (job->state == PSN_JOB_QUEUED) {
-        unlink_job(&spawner->queue, job);
+        psn_jobs_remove(&spawner->queue, job);
         psn_job_free(job);
     } else {
-        unlink_job(job->state == PSN_JOB_HELD ? &spawner->held : &spawner->done, job);
+        psn_jobs_remove(job->state == PSN_JOB_HELD ? &spawner->held : &spawner->done,
+                        job);
         enqueue(spawner, job);
     }
 }

@@ -124,6 +124,51 @@ static void the_callers_affinity_is_noted(void)
     psn_job_free(job);
 }
 
+static void check_numbers(struct psn_jobs *jobs, const char *expected)
+{
+    struct psn_job *last = NULL;
+
+    for (struct psn_job *job = jobs->head; job != NULL; job = job->next) {
+        assert(*expected != '\0' && job->number == (uint64_t)(*expected++ - '0'));
+        last = job;
+    }
+    assert(*expected == '\0' && jobs->tail == last);
+}
+
+static void a_queue_gives_back_what_came_first(void)
+{
+    struct psn_jobs jobs = {NULL, NULL};
+    struct psn_job some[3] = {{.number = 5}, {.number = 1}, {.number = 3}};
+
+    for (int i = 0; i < 3; i++)
+        psn_jobs_append(&jobs, &some[i]);
+    check_numbers(&jobs, "513");
+
+    for (int i = 0; i < 3; i++)
+        assert(psn_jobs_shift(&jobs) == &some[i]);
+    check_numbers(&jobs, "");
+    assert(psn_jobs_shift(&jobs) == NULL);
+}
+
+static void jobs_can_be_put_in_by_number_and_taken_out_anywhere(void)
+{
+    struct psn_jobs jobs = {NULL, NULL};
+    struct psn_job some[4] = {
+        {.number = 4}, {.number = 2}, {.number = 9}, {.number = 3}};
+
+    for (int i = 0; i < 4; i++)
+        psn_jobs_insert(&jobs, &some[i]);
+    check_numbers(&jobs, "2349");
+    psn_jobs_remove(&jobs, &some[3]);
+    check_numbers(&jobs, "249");
+    psn_jobs_remove(&jobs, &some[2]);
+    check_numbers(&jobs, "24");
+    psn_jobs_remove(&jobs, &some[1]);
+    check_numbers(&jobs, "4");
+    psn_jobs_remove(&jobs, &some[0]);
+    check_numbers(&jobs, "");
+}
+
 int main(void)
 {
     CHECK(a_new_job_has_no_special_wishes);
@@ -135,5 +180,7 @@ int main(void)
     CHECK(the_callers_mask_is_noted);
     CHECK(the_callers_nice_value_is_noted);
     CHECK(the_callers_affinity_is_noted);
+    CHECK(a_queue_gives_back_what_came_first);
+    CHECK(jobs_can_be_put_in_by_number_and_taken_out_anywhere);
     return 0;
 }
