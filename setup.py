@@ -27,10 +27,12 @@ MODULES = {
         "csrc/psn_child.c",
         "csrc/psn_courier.c",
         "csrc/psn_creds.c",
+        "csrc/psn_crew.c",
         "csrc/psn_job.c",
         "csrc/psn_spawn.c",
         "csrc/psn_spawner.c",
         "csrc/psn_stdio.c",
+        "csrc/psn_table.c",
     ],
 }
 

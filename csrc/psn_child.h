@@ -52,6 +52,7 @@ struct psn_plan {
     const void
         *affinity; /* n_affinity bytes, NULL where the spawning thread's is right */
     size_t n_affinity;
+    int own_table; /* the spawning thread has a descriptor table of its own */
     const _Atomic int *abandoned; /* becomes 1 when nobody wants the child any more */
 };
 

@@ -25,9 +25,13 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 
 #define PSN_CLONE_PIDFD 0x00001000
 #define PSN_P_PIDFD 3
+#define PSN_CLOSE_RANGE_UNSHARE 2u
 #define PSN_CLOSE_RANGE_CLOEXEC 4u
 
 /* ioctl_pidfd(2), Linux 6.15: the wait status after somebody else has reaped. */

@@ -23,6 +23,8 @@ struct psn_job *psn_job_new(void)
     job->plan.abandoned = &job->abandoned;
     atomic_store(&job->born.pid, -1);
     atomic_store(&job->born.pidfd, -1);
+    atomic_store(&job->born.away, -1);
+    job->seat = -1;
     for (int i = 0; i < 3; i++)
         job->ends[i] = -1;
     return job;
@@ -59,6 +61,7 @@ void psn_job_close_ends(struct psn_job *job)
 {
     for (int i = 0; i < 3; i++)
         psn_sys_close(&job->ends[i]);
+    psn_sys_close(&job->seat);
 }
 
 int psn_job_seal(struct psn_job *job)
@@ -85,12 +88,14 @@ void psn_jobs_insert(struct psn_jobs *jobs, struct psn_job *job)
 {
     struct psn_job **at = &jobs->head;
 
-    while (*at != NULL && (*at)->number < job->number)
+    if (jobs->tail == NULL || jobs->tail->number < job->number) {
+        psn_jobs_append(jobs, job);
+        return;
+    }
+    while ((*at)->number < job->number)
         at = &(*at)->next;
     job->next = *at;
     *at = job;
-    if (job->next == NULL)
-        jobs->tail = job;
 }
 
 void psn_jobs_remove(struct psn_jobs *jobs, struct psn_job *job)

@@ -29,6 +29,12 @@ struct psn_job {
     int nice;    /* of the caller */
     int ends[3]; /* owned: the child's side of its pipes, or -1 */
 
+    /* To be made by a thread with a descriptor table of its own (psn_table.h), to which
+     * what the job owns is out of reach. */
+    int own_table;
+    int inherits[3]; /* for that: which of 0-2 are open and survive exec */
+    int seat;        /* the same: owned, keeps a number free for the pidfd, or -1 */
+
     struct psn_plan plan; /* points into the above */
     struct psn_born born;
 };
@@ -48,7 +54,7 @@ void psn_job_free(struct psn_job *job);
  * whichever thread spawns it. */
 void psn_job_note_caller(struct psn_job *job);
 
-/* Close the child's side of its pipes. */
+/* Close the child's side of its pipes, and give up the seat. */
 void psn_job_close_ends(struct psn_job *job);
 
 /* Point the plan at argv, env and paths. Returns 0 or -ENOMEM. */

@@ -99,7 +99,7 @@ int psn_spawn_probe(struct psn_stack *stack, struct psn_abilities *can)
     int pidfd = -1;
     volatile int flag = 0;
 
-    *can = (struct psn_abilities){PSN_ROAD_SHARED, 0};
+    *can = (struct psn_abilities){.road = PSN_ROAD_SHARED};
     pid_t pid = try_clone(stack, PSN_CLONE_PIDFD, &flag, &pidfd);
     if (pid > 0) {
         can->has_pidfd = is_usable(pidfd);
@@ -141,21 +141,22 @@ static void forget_frames(struct psn_stack *stack)
 #endif
 }
 
-/* With either flag the kernel stores before the child runs: its pidfd, or its number.
- */
+/* What the kernel stores before the child runs: its pidfd, or its number, or both, for
+ * which the child's memory has to be ours. */
 static int clone_child(struct start *start, int flags, struct psn_stack *stack,
                        struct psn_born *born)
 {
-    _Atomic int *stored = flags & PSN_CLONE_PIDFD ? &born->pidfd : &born->pid;
+    _Atomic int *pidfd = start->plan->own_table ? &born->away : &born->pidfd;
+    _Atomic int *stored = flags & PSN_CLONE_PIDFD ? pidfd : &born->pid;
     uint64_t before;
     int err = 0;
 
     block_signals(&before);
-    pid_t pid =
-        clone(run_child, stack_top(stack), flags | SIGCHLD, start, (int *)stored);
+    pid_t pid = clone(run_child, stack_top(stack), flags | SIGCHLD, start,
+                      (int *)stored, NULL, (int *)&born->pid);
     if (pid < 0) {
         err = -errno;
-        atomic_store(&born->pidfd, -1);
+        atomic_store(pidfd, -1);
         born->report = (struct psn_report){PSN_STEP_CLONE, err};
     }
     atomic_store(&born->pid, pid);
@@ -168,12 +169,13 @@ static int clone_child(struct start *start, int flags, struct psn_stack *stack,
 static int spawn_shared(const struct psn_plan *plan, int flags, struct psn_stack *stack,
                         struct psn_born *born)
 {
+    int more = CLONE_VM | CLONE_VFORK | (plan->own_table ? CLONE_CHILD_SETTID : 0);
     int changes_ids = plan->set_groups || plan->uid >= 0 || plan->gid >= 0;
     struct start start = {plan, &born->report, -1};
 
     if (changes_ids)
         psn_creds_enter();
-    int err = clone_child(&start, flags | CLONE_VM | CLONE_VFORK, stack, born);
+    int err = clone_child(&start, flags | more, stack, born);
     if (changes_ids)
         psn_creds_leave();
     return err;
@@ -229,6 +231,7 @@ int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
 
     atomic_store(&born->pid, -1);
     atomic_store(&born->pidfd, -1);
+    atomic_store(&born->away, -1);
     born->report = (struct psn_report){PSN_STEP_NONE, 0};
 
     int err = check_open(&plan->stdio);

@@ -26,6 +26,9 @@ struct psn_stack {
 struct psn_abilities {
     enum psn_road road;
     int has_pidfd; /* pidfds can be had, waited for and signalled */
+    /* A process that has this descriptor, or a higher one, is large: its children are
+     * made by threads with a table of their own (psn_table.h). 0: none is. */
+    int own_table_from;
 };
 
 struct psn_born {
@@ -34,6 +37,9 @@ struct psn_born {
      * caller. Without pidfds only the number is set, with them first the descriptor. */
     _Atomic int pid;
     _Atomic int pidfd;
+    /* Instead of pidfd where the plan says own_table, and then the number is set, too:
+     * this one is a descriptor of the spawning thread's only. */
+    _Atomic int away;
     struct psn_report report;
 };
 

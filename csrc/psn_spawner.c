@@ -1,285 +1,11 @@
 #include "psn_spawner.h"
 
-#include "psn_ref.h"
+#include "psn_crew.h"
 #include "psn_sys.h"
+#include "psn_table.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
-#define THREAD_STACK_BYTES (256 * 1024)
-
-/* When no job has been started for so long, the threads hang in exec. */
-#define STUCK_NS (10 * 1000 * 1000)
-
-/* For so long a finished job waits for an earlier one that is still under way. */
-#define HOLD_NS (20 * 1000 * 1000)
-
-/* A thread without work ends after this: a program that forks is better off without. */
-#define IDLE_NS (50 * 1000 * 1000)
-
-struct psn_spawner {
-    pthread_mutex_t lock;
-    pthread_cond_t work;
-    struct psn_jobs queue;   /* submitted, or to be buried */
-    struct psn_jobs running; /* in no order */
-    struct psn_jobs
-        held; /* finished before an earlier one, in order of their numbers */
-    struct psn_jobs done;
-    uint64_t submitted;
-    int event_fd; /* readable when done went from empty to not empty */
-    int workers;  /* threads that take a job at once; one more for each that hangs */
-    int base_workers; /* what workers was to begin with */
-    int threads;      /* running; the owner counts as one more until close */
-    int waiting;      /* of the threads, those with nothing to do */
-    int closing;
-    int64_t taken_ns; /* when a job last left the queue */
-    struct psn_abilities can;
-};
-
-/* What a thread knows about itself, to compare with what the caller had. */
-struct worker {
-    struct psn_spawner *spawner;
-    struct psn_stack stack;
-    unsigned char affinity[sizeof((struct psn_job *)0)->affinity];
-    int nice;
-};
-
-/* The child of a job, if there is one. */
-static struct psn_ref ref_of(struct psn_job *job)
-{
-    return (struct psn_ref){atomic_load(&job->born.pid), atomic_load(&job->born.pidfd)};
-}
-
-/* The same, which from now on nobody finds there. */
-static struct psn_ref take_ref(struct psn_job *job)
-{
-    return (struct psn_ref){atomic_exchange(&job->born.pid, -1),
-                            atomic_exchange(&job->born.pidfd, -1)};
-}
-
-/* Kill, reap, free. Waits for the child to be gone, so it belongs on a thread. */
-static void bury(struct psn_job *job)
-{
-    struct psn_ref ref = take_ref(job);
-
-    psn_ref_signal(ref, SIGKILL);
-    psn_ref_bury(ref);
-    psn_job_free(job);
-}
-
-/* The child inherits from the thread that makes it: where that differs from what the
- * caller of the spawn had, the child sets it. */
-static void match_caller(const struct worker *worker, struct psn_job *job)
-{
-    job->plan.set_nice = job->nice != worker->nice;
-    job->plan.nice = job->nice;
-    if (memcmp(job->affinity, worker->affinity, job->n_affinity) != 0) {
-        job->plan.affinity = job->affinity;
-        job->plan.n_affinity = job->n_affinity;
-    }
-}
-
-/* Whether a job that was submitted earlier has been under way for less than `most_ns`,
- * so that it is worth waiting for. Called with the lock. */
-static int is_overtaking(const struct psn_spawner *spawner, const struct psn_job *job,
-                         int64_t most_ns)
-{
-    for (const struct psn_job *at = spawner->running.head; at; at = at->next)
-        if (at->number < job->number && !atomic_load(&at->abandoned) &&
-            psn_sys_now_ns() - at->begun_ns < most_ns)
-            return 1;
-    return 0;
-}
-
-/* Programs that start several children at once expect them in the order of their
- * calls, which threads do not keep. Called with the lock. */
-static void hand_over(struct psn_spawner *spawner, int64_t most_ns)
-{
-    int was_empty = spawner->done.head == NULL;
-
-    while (spawner->held.head != NULL &&
-           !is_overtaking(spawner, spawner->held.head, most_ns)) {
-        struct psn_job *job = psn_jobs_shift(&spawner->held);
-        job->state = PSN_JOB_DONE;
-        psn_jobs_append(&spawner->done, job);
-    }
-    if (was_empty && spawner->done.head != NULL) {
-        const uint64_t one = 1;
-        (void)!write(spawner->event_fd, &one, sizeof one);
-    }
-}
-
-static void run(struct worker *worker, struct psn_job *job)
-{
-    struct psn_spawner *spawner = worker->spawner;
-
-    match_caller(worker, job);
-    int err = psn_spawn(&job->plan, &spawner->can, &worker->stack, &job->born);
-    /* The child has its copies. Kept any longer they would hold off its end of file. */
-    psn_job_close_ends(job);
-
-    pthread_mutex_lock(&spawner->lock);
-    if (err < 0) {
-        /* Under the lock: abandon() may be about to signal this child, whose number or
-         * descriptor is nobody's after the reap. */
-        struct psn_ref failed = take_ref(job);
-        pthread_mutex_unlock(&spawner->lock);
-        psn_ref_bury(failed);
-        pthread_mutex_lock(&spawner->lock);
-    }
-    psn_jobs_remove(&spawner->running, job);
-    if (spawner->workers > spawner->base_workers &&
-        psn_sys_now_ns() - job->begun_ns >= STUCK_NS)
-        spawner->workers--;
-    if (atomic_load(&job->abandoned)) {
-        pthread_mutex_unlock(&spawner->lock);
-        bury(job);
-        pthread_mutex_lock(&spawner->lock);
-        hand_over(spawner, HOLD_NS);
-        return;
-    }
-    job->state = PSN_JOB_HELD;
-    psn_jobs_insert(&spawner->held, job);
-    hand_over(spawner, HOLD_NS);
-}
-
-/* Take one job off the queue and see it through. Called and returns with the lock. */
-static void work_once(struct worker *worker)
-{
-    struct psn_spawner *spawner = worker->spawner;
-    struct psn_job *job = psn_jobs_shift(&spawner->queue);
-
-    spawner->taken_ns = job->begun_ns = psn_sys_now_ns();
-    /* Nobody would be left to look after them if this one hangs, too. */
-    if (spawner->waiting == 0)
-        hand_over(spawner, 0);
-    if (atomic_load(&job->abandoned)) {
-        pthread_mutex_unlock(&spawner->lock);
-        bury(job);
-        pthread_mutex_lock(&spawner->lock);
-        return;
-    }
-    job->state = PSN_JOB_RUNNING;
-    psn_jobs_append(&spawner->running, job);
-    pthread_mutex_unlock(&spawner->lock);
-    run(worker, job);
-}
-
-static int worker_init(struct worker *worker, struct psn_spawner *spawner)
-{
-    memset(worker, 0, sizeof *worker);
-    worker->spawner = spawner;
-    worker->nice = getpriority(PRIO_PROCESS, 0);
-    syscall(SYS_sched_getaffinity, 0, sizeof worker->affinity, worker->affinity);
-    return psn_stack_init(&worker->stack);
-}
-
-static void spawner_free(struct psn_spawner *spawner)
-{
-    pthread_cond_destroy(&spawner->work);
-    pthread_mutex_destroy(&spawner->lock);
-    free(spawner);
-}
-
-/* Drop one holder; the last one frees. Called with the lock, returns without. */
-static void leave(struct psn_spawner *spawner)
-{
-    int last = --spawner->threads == 0;
-
-    pthread_mutex_unlock(&spawner->lock);
-    if (last)
-        spawner_free(spawner);
-}
-
-static int wait_for_signal(struct psn_spawner *spawner, int64_t deadline_ns)
-{
-    const struct timespec until = {.tv_sec = deadline_ns / 1000000000,
-                                   .tv_nsec = deadline_ns % 1000000000};
-
-    return pthread_cond_timedwait(&spawner->work, &spawner->lock, &until);
-}
-
-/* Wait until there is something for this thread. A thread beyond the workers is the
- * reserve: it steps in when the others hang. Returns 0 when the thread should end. */
-static int wait_for_work(struct psn_spawner *spawner)
-{
-    for (;;) {
-        hand_over(spawner, HOLD_NS);
-        if (spawner->queue.head == NULL) {
-            if (spawner->closing)
-                return 0;
-            int64_t ns = spawner->held.head != NULL ? HOLD_NS : IDLE_NS;
-            int rc = wait_for_signal(spawner, psn_sys_now_ns() + ns);
-            if (rc == ETIMEDOUT && !spawner->queue.head && !spawner->held.head)
-                return 0;
-            continue;
-        }
-        int busy = spawner->threads - 1 - spawner->waiting;
-        if (busy < spawner->workers || spawner->closing)
-            return 1;
-        int64_t quiet = psn_sys_now_ns() - spawner->taken_ns;
-        if (quiet >= STUCK_NS) {
-            spawner->workers++;
-            return 1;
-        }
-        wait_for_signal(spawner, psn_sys_now_ns() + STUCK_NS - quiet);
-    }
-}
-
-static void *thread_main(void *arg);
-
-/* Start a thread with all signals blocked: the program's handlers stay where the
- * program expects them. Called with the lock. Returns 0 or a negative errno. */
-static int start_thread(struct psn_spawner *spawner)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&thread, &attr, thread_main, spawner);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (rc != 0)
-        return -rc;
-    spawner->threads++;
-    spawner->waiting++;
-    return 0;
-}
-
-static void *thread_main(void *arg)
-{
-    struct psn_spawner *spawner = arg;
-    struct worker worker;
-
-    prctl(PR_SET_NAME, "procession");
-    int usable = worker_init(&worker, spawner) == 0;
-    pthread_mutex_lock(&spawner->lock);
-    while (usable && wait_for_work(spawner)) {
-        spawner->waiting--;
-        /* Whoever starts to work sees to it that somebody is left to watch the rest of
-         * the queue, and what is held. If no thread can be had the queue waits for this
-         * one. */
-        if (spawner->waiting == 0 &&
-            (spawner->queue.head->next != NULL || spawner->held.head != NULL))
-            (void)start_thread(spawner);
-        work_once(&worker);
-        spawner->waiting++;
-    }
-    spawner->waiting--;
-    psn_stack_free(&worker.stack);
-    leave(spawner);
-    return NULL;
-}
 
 int psn_spawner_open(struct psn_spawner **out, int workers,
                      const struct psn_abilities *can)
@@ -294,14 +20,12 @@ int psn_spawner_open(struct psn_spawner **out, int workers,
         free(spawner);
         return err;
     }
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&spawner->work, &attr);
-    pthread_condattr_destroy(&attr);
+    psn_crew_init(&spawner->common, spawner, workers);
+    psn_crew_init(&spawner->apart, spawner, workers);
+    spawner->apart.own_table = 1;
     pthread_mutex_init(&spawner->lock, NULL);
-    spawner->workers = spawner->base_workers = workers;
-    spawner->threads = 1;
+    psn_courier_init(&spawner->courier);
+    spawner->holders = 1;
     spawner->can = *can;
     *out = spawner;
     return 0;
@@ -312,65 +36,184 @@ int psn_spawner_event_fd(const struct psn_spawner *spawner)
     return spawner->event_fd;
 }
 
-/* Run the queue on the calling thread. Called with the lock. */
-static void run_here(struct psn_spawner *spawner)
+/* The crew that is to do a job. Called with the lock. */
+static struct psn_crew *crew_for(struct psn_spawner *spawner, struct psn_job *job)
 {
-    struct worker worker;
+    struct psn_crew *apart = &spawner->apart;
 
-    if (worker_init(&worker, spawner) < 0) {
-        struct psn_job *job;
-        while ((job = psn_jobs_shift(&spawner->queue)) != NULL) {
-            job->born.report = (struct psn_report){PSN_STEP_MEMORY, -ENOMEM};
-            job->state = PSN_JOB_DONE;
-            psn_jobs_append(&spawner->done, job);
-        }
-        const uint64_t one = 1;
-        (void)!write(spawner->event_fd, &one, sizeof one);
-        return;
-    }
-    while (spawner->queue.head != NULL)
-        work_once(&worker);
-    psn_stack_free(&worker.stack);
+    job->own_table =
+        job->own_table && (apart->threads > 0 || psn_crew_start(apart) == 0);
+    return job->own_table ? apart : &spawner->common;
 }
 
-/* Called with the lock. */
+/* Put a job that has its number into the queue of its crew. Called with the lock. */
 static void enqueue(struct psn_spawner *spawner, struct psn_job *job)
 {
-    int was_empty = spawner->queue.head == NULL;
-    int busy = spawner->threads - 1 - spawner->waiting;
+    struct psn_crew *crew = crew_for(spawner, job);
+    int was_empty = crew->queue.head == NULL;
+    int busy = crew->threads - crew->waiting;
 
     job->state = PSN_JOB_QUEUED;
-    job->number = spawner->submitted++;
     if (was_empty)
-        spawner->taken_ns = psn_sys_now_ns();
-    psn_jobs_append(&spawner->queue, job);
-    if (spawner->waiting == 0) {
-        if (start_thread(spawner) < 0 && spawner->threads == 1)
-            run_here(spawner);
-    } else if (busy < spawner->workers || was_empty) {
+        crew->taken_ns = psn_sys_now_ns();
+    psn_jobs_insert(&crew->queue, job);
+    if (crew->waiting == 0) {
+        if (psn_crew_start(crew) < 0 && crew->threads == 0)
+            psn_crew_run_here(crew);
+    } else if (busy < crew->workers || was_empty) {
         /* While all work, one is told once that there is a queue to watch. */
-        pthread_cond_signal(&spawner->work);
+        pthread_cond_signal(&crew->work);
     }
 }
 
-void psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job)
+/* The same, behind all others. */
+static void enqueue_last(struct psn_spawner *spawner, struct psn_job *job)
+{
+    job->number = spawner->submitted++;
+    enqueue(spawner, job);
+}
+
+/* Whether the process's table is large, as far as can be told without a system call:
+ * the kernel hands out the lowest number that is free. */
+static int is_large(const struct psn_spawner *spawner, const struct psn_job *job)
+{
+    int from = spawner->can.own_table_from;
+
+    if (from == 0 || spawner->can.road != PSN_ROAD_SHARED)
+        return 0;
+    for (int i = 0; i < 3; i++)
+        if (job->ends[i] >= from)
+            return 1;
+    return spawner->last_pidfd >= from || spawner->event_fd >= from;
+}
+
+/* Whether threads can have tables of their own: found out when the first one is wanted.
+ * Called with the lock. */
+static int has_courier(struct psn_spawner *spawner)
+{
+    if (spawner->courier.in >= 0)
+        return 1;
+    int err = psn_courier_open(&spawner->courier);
+    if (err == 0)
+        err = psn_table_check(&spawner->courier);
+    if (err == 0)
+        return 1;
+    psn_courier_close(&spawner->courier);
+    /* Nothing but a state of the machine passes. */
+    if (err != -EMFILE && err != -ENFILE && err != -ENOMEM)
+        spawner->can.own_table_from = 0;
+    return 0;
+}
+
+/* Whether a job is for a thread with a table of its own: see to all that such a thread
+ * cannot do for itself. Returns 0, or -EMFILE where no number is left for the pidfd.
+ * Called with the lock. */
+static int choose_table(struct psn_spawner *spawner, struct psn_job *job)
+{
+    if (!is_large(spawner, job) || !psn_table_suits(&job->plan) ||
+        !has_courier(spawner))
+        return 0;
+    if (spawner->can.has_pidfd) {
+        job->seat = psn_sys_dup(spawner->event_fd);
+        if (job->seat < 0)
+            return job->seat;
+    }
+    psn_table_note_caller(job);
+    job->own_table = 1;
+    return 0;
+}
+
+int psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job)
 {
     pthread_mutex_lock(&spawner->lock);
-    enqueue(spawner, job);
+    int err = choose_table(spawner, job);
+    if (err == 0)
+        enqueue_last(spawner, job);
     pthread_mutex_unlock(&spawner->lock);
+    return err;
+}
+
+static void free_seats(struct psn_job *job)
+{
+    for (; job != NULL; job = job->next)
+        psn_sys_close(&job->seat);
+}
+
+/* Give pidfds that have been sent to their jobs: each is held or done since. Called
+ * with the lock, by the owner. */
+static void receive_pidfds(struct psn_spawner *spawner)
+{
+    void *owner;
+    int pidfd;
+
+    if (spawner->courier.in < 0)
+        return;
+    free_seats(spawner->held.head);
+    free_seats(spawner->done.head);
+    while (psn_courier_receive(&spawner->courier, &owner, &pidfd))
+        atomic_store(&((struct psn_job *)owner)->born.pidfd, pidfd);
+}
+
+/* Whether a thread with a table of its own could not begin with a job: one of the other
+ * kind can, or has the right reason. */
+static int is_for_another(const struct psn_job *job)
+{
+    enum psn_step step = job->born.report.step;
+
+    return job->own_table && step != PSN_STEP_NONE && step <= PSN_STEP_STDIO;
+}
+
+/* See to what a thread with a table of its own leaves to the owner of the process's. */
+static void finish(struct psn_spawner *spawner, struct psn_job *job)
+{
+    int pid = atomic_load(&job->born.pid);
+    int pidfd = atomic_load(&job->born.pidfd);
+
+    psn_job_close_ends(job);
+    /* Too many were on their way, or another thread of the program took its number. */
+    if (spawner->can.has_pidfd && pid > 0 && pidfd < 0) {
+        pidfd = psn_ref_open(pid);
+        atomic_store(&job->born.pidfd, pidfd);
+    }
+    if (pidfd >= 0)
+        spawner->last_pidfd = pidfd;
 }
 
 struct psn_job *psn_spawner_take(struct psn_spawner *spawner)
 {
+    struct psn_job *job;
     uint64_t count;
+    int is_behind = 0;
 
     /* Emptied before the list is taken: a job that is done in between writes again. */
     (void)!read(spawner->event_fd, &count, sizeof count);
     pthread_mutex_lock(&spawner->lock);
-    struct psn_job *head = spawner->done.head;
+    receive_pidfds(spawner);
+    struct psn_jobs all = spawner->done, done = {NULL, NULL};
     spawner->done = (struct psn_jobs){NULL, NULL};
+    while ((job = psn_jobs_shift(&all)) != NULL) {
+        if (is_for_another(job)) {
+            job->own_table = 0;
+            enqueue(spawner, job);
+            is_behind |= job->state == PSN_JOB_QUEUED;
+        } else if (is_behind) {
+            /* The order is that of the calls. */
+            job->state = PSN_JOB_HELD;
+            psn_jobs_insert(&spawner->held, job);
+        } else {
+            psn_jobs_append(&done, job);
+        }
+    }
     pthread_mutex_unlock(&spawner->lock);
-    return head;
+    for (job = done.head; job != NULL; job = job->next)
+        finish(spawner, job);
+    return done.head;
+}
+
+/* The child of a job, if there is one, for a thread of the process's table. */
+static struct psn_ref ref_of(struct psn_job *job)
+{
+    return (struct psn_ref){atomic_load(&job->born.pid), atomic_load(&job->born.pidfd)};
 }
 
 /* Called with the lock. */
@@ -379,13 +222,20 @@ static void abandon(struct psn_spawner *spawner, struct psn_job *job)
     atomic_store(&job->abandoned, 1);
     if (job->state == PSN_JOB_RUNNING) {
         psn_ref_signal(ref_of(job), SIGKILL);
+        /* The thread cannot, and if it fetches what has these numbers next, its child
+         * sees the flag before it execs. */
+        if (job->own_table)
+            psn_job_close_ends(job);
     } else if (job->state == PSN_JOB_QUEUED) {
-        psn_jobs_remove(&spawner->queue, job);
+        struct psn_crew *crew = job->own_table ? &spawner->apart : &spawner->common;
+        psn_jobs_remove(&crew->queue, job);
         psn_job_free(job);
     } else {
+        receive_pidfds(spawner);
         psn_jobs_remove(job->state == PSN_JOB_HELD ? &spawner->held : &spawner->done,
                         job);
-        enqueue(spawner, job);
+        job->own_table = 0;
+        enqueue_last(spawner, job);
     }
 }
 
@@ -408,7 +258,15 @@ void psn_spawner_bury(struct psn_spawner *spawner, struct psn_ref ref)
     atomic_store(&job->born.pid, ref.pid);
     atomic_store(&job->born.pidfd, ref.pidfd);
     atomic_store(&job->abandoned, 1);
-    psn_spawner_submit(spawner, job);
+    pthread_mutex_lock(&spawner->lock);
+    enqueue_last(spawner, job);
+    pthread_mutex_unlock(&spawner->lock);
+}
+
+static void close_descriptors(struct psn_spawner *spawner)
+{
+    psn_sys_close(&spawner->event_fd);
+    psn_courier_close(&spawner->courier);
 }
 
 void psn_spawner_close(struct psn_spawner *spawner)
@@ -417,11 +275,13 @@ void psn_spawner_close(struct psn_spawner *spawner)
 
     pthread_mutex_lock(&spawner->lock);
     /* A queued job that is already abandoned is a burial and stays. */
-    for (job = spawner->queue.head; job != NULL; job = next) {
+    for (job = spawner->common.queue.head; job != NULL; job = next) {
         next = job->next;
         if (!atomic_load(&job->abandoned))
             abandon(spawner, job);
     }
+    while ((job = spawner->apart.queue.head) != NULL)
+        abandon(spawner, job);
     for (job = spawner->running.head; job != NULL; job = job->next)
         abandon(spawner, job);
     while ((job = spawner->held.head) != NULL)
@@ -430,7 +290,13 @@ void psn_spawner_close(struct psn_spawner *spawner)
         abandon(spawner, job);
     /* From here on every job is abandoned, and nobody is told of those. */
     spawner->closing = 1;
-    psn_sys_close(&spawner->event_fd);
-    pthread_cond_broadcast(&spawner->work);
-    leave(spawner);
+    close_descriptors(spawner);
+    pthread_cond_broadcast(&spawner->common.work);
+    pthread_cond_broadcast(&spawner->apart.work);
+    psn_crew_leave(spawner);
+}
+
+void psn_spawner_forget(struct psn_spawner *spawner)
+{
+    close_descriptors(spawner);
 }

@@ -21,8 +21,9 @@ int psn_spawner_open(struct psn_spawner **spawner, int workers,
 /* A descriptor that is readable while there may be jobs to take. Borrowed. */
 int psn_spawner_event_fd(const struct psn_spawner *spawner);
 
-/* Hand a job over. Where no thread can be had the job is run before this returns. */
-void psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job);
+/* Hand a job over. Where no thread can be had the job is run before this returns.
+ * Returns 0, or -EMFILE with the job still the caller's. */
+int psn_spawner_submit(struct psn_spawner *spawner, struct psn_job *job);
 
 /* Take back the jobs that are done, linked by next, in the order in which they were
  * submitted, but that one does not wait for long for an earlier one that hangs. The
@@ -39,5 +40,9 @@ void psn_spawner_bury(struct psn_spawner *spawner, struct psn_ref ref);
 /* Abandon every job and let the threads go when they have finished. Never waits for
  * a child that hangs. */
 void psn_spawner_close(struct psn_spawner *spawner);
+
+/* In a forked process, which has neither the threads nor the children: close the
+ * descriptors. The memory stays, because a thread may have held the lock. */
+void psn_spawner_forget(struct psn_spawner *spawner);
 
 #endif

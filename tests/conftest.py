@@ -32,6 +32,13 @@ def pytest_addoption(parser):
         help="how procession learns of exits (default: by pidfd)",
     )
     group.addoption(
+        "--table",
+        choices=["auto", "own"],
+        default="auto",
+        help="whose descriptor table is copied for a child: that of a thread with a table of "
+        "its own, or what costs less (default)",
+    )
+    group.addoption(
         "--refuse",
         choices=["ENOSYS", "EPERM"],
         help="have the kernel refuse pidfds, clone3 and close_range with this error",
@@ -43,8 +50,8 @@ def pytest_configure(config):
     if refusal is not None:
         refuse_pidfds(refusal)
     own_interpreter.backend = config.getoption("backend")
-    if own_interpreter.backend != "pidfd":
-        importlib.import_module("procession._reaper").use_backend(own_interpreter.backend)
+    own_interpreter.table = config.getoption("table")
+    own_interpreter.choose_ways(own_interpreter.backend, own_interpreter.table)
 
 
 @pytest.fixture(params=["asyncio", "procession"])
@@ -91,9 +98,13 @@ def has_pidfds(config):
     return config.getoption("backend") == "pidfd" and not config.getoption("refuse")
 
 
+def has_usual_ways(config):
+    return has_pidfds(config) and config.getoption("table") == "auto"
+
+
 def pytest_collection_modifyitems(items):
-    if items and not has_pidfds(items[0].config):
-        # What asyncio does with less is not asked.
+    if items and not has_usual_ways(items[0].config):
+        # What asyncio does then is not asked.
         items[:] = [item for item in items if implementation_of(item) != "asyncio"]
     for item in items:
         if item.get_closest_marker("needs_pidfd") and not has_pidfds(item.config):

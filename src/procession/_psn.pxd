@@ -84,6 +84,7 @@ cdef extern from "psn_spawn.h" nogil:
     struct psn_abilities:
         psn_road road
         int has_pidfd
+        int own_table_from
     struct psn_stack:
         pass
     struct psn_born:
@@ -151,11 +152,12 @@ cdef extern from "psn_spawner.h" nogil:
         pass
     int psn_spawner_open(psn_spawner **spawner, int workers, const psn_abilities *can)
     int psn_spawner_event_fd(const psn_spawner *spawner)
-    void psn_spawner_submit(psn_spawner *spawner, psn_job *job)
+    int psn_spawner_submit(psn_spawner *spawner, psn_job *job)
     psn_job *psn_spawner_take(psn_spawner *spawner)
     void psn_spawner_abandon(psn_spawner *spawner, psn_job *job)
     void psn_spawner_bury(psn_spawner *spawner, psn_ref ref)
     void psn_spawner_close(psn_spawner *spawner)
+    void psn_spawner_forget(psn_spawner *spawner)
 
 
 cdef extern from "psn_poll.h" nogil:

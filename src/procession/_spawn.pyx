@@ -38,6 +38,7 @@ from procession._psn cimport (
     psn_spawner_bury,
     psn_spawner_close,
     psn_spawner_event_fd,
+    psn_spawner_forget,
     psn_spawner_open,
     psn_spawner_submit,
     psn_spawner_take,
@@ -90,6 +91,20 @@ cdef object NO_FDS = ()
 cdef object LARGEST_ID = 2 ** 32 - 1
 cdef object LARGEST_LONG = 2 ** 63 - 1
 
+# From which descriptor on a process is large, so that its children are made by threads with
+# a descriptor table of their own: that costs 10 microseconds, copying so large a table 20.
+# Changed by tests only.
+TABLES = {"auto": 256, "own": 1}
+cdef int _own_table_from = TABLES["auto"]
+
+
+def use_table(name):
+    """Choose whose descriptor table is copied, for engines that are made from now on. For
+    tests: by itself each spawn takes what costs less."""
+    global _own_table_from
+    _own_table_from = TABLES[name]
+
+
 # Tried out before the first spawn.
 cdef psn_abilities _abilities
 cdef bint _has_abilities = False
@@ -141,8 +156,7 @@ cdef class Spawner(Source):
 
     cdef int submit(self, Newborn newborn) except -1:
         newborn.job.owner = <void *>newborn
-        psn_spawner_submit(self.spawner, newborn.job)
-        return 0
+        return check(psn_spawner_submit(self.spawner, newborn.job))
 
     cdef void abandon(self, Newborn newborn) noexcept:
         cdef psn_job *job = newborn.job
@@ -199,8 +213,9 @@ cdef class Spawner(Source):
         # A forked process has no threads, and the lock may be held for ever.
         if self.engine.mine():
             psn_spawner_close(self.spawner)
-            self.fd = -1
-        psn_sys_close(&self.fd)
+        else:
+            psn_spawner_forget(self.spawner)
+        self.fd = -1
         self.spawner = NULL
 
 
@@ -222,6 +237,7 @@ cdef int learn_abilities(psn_abilities *can) except -1:
     can[0] = _abilities
     if not wants_pidfd():
         can.has_pidfd = False
+    can.own_table_from = _own_table_from
     return 0
 
 

@@ -67,7 +67,7 @@ static inline struct psn_job *ready(struct psn_job *job, const int source[3])
 static inline int spawn_on(struct psn_stack *stack, struct psn_job *job,
                            enum psn_road road)
 {
-    const struct psn_abilities can = {road, has_pidfd};
+    const struct psn_abilities can = {road, has_pidfd, 0};
     int rc = psn_spawn(&job->plan, &can, stack, &job->born);
 
     assert(rc < 0 || (job->born.pidfd >= 0) == has_pidfd);

@@ -7,13 +7,11 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-static enum psn_road road;
+static struct psn_abilities can;
 static struct psn_spawner *spawner;
 
 static void open_spawner(int workers)
 {
-    const struct psn_abilities can = {road, has_pidfd};
-
     assert(psn_spawner_open(&spawner, workers, &can) == 0);
 }
 
@@ -733,8 +731,6 @@ static void *use_a_spawner(void *unused)
 {
     struct psn_spawner *own;
 
-    const struct psn_abilities can = {road, has_pidfd};
-
     assert(psn_spawner_open(&own, 2, &can) == 0);
     for (int i = 0; i < 20; i++)
         psn_spawner_submit(own, ready(new_program("/bin/true"), inherited));
@@ -767,9 +763,11 @@ int main(void)
     /* read(1) of the children waits here for ever. */
     assert(pipe2(ends, O_CLOEXEC) == 0);
     assert(dup2(ends[0], 0) == 0);
-    for (int way = 0; way < 4; way++) {
-        road = way % 2 ? PSN_ROAD_COPIED : PSN_ROAD_SHARED;
-        has_pidfd = way < 2;
+    for (int way = 0; way < 6; way++) {
+        has_pidfd = way < 3;
+        can.has_pidfd = has_pidfd;
+        can.road = way % 3 ? PSN_ROAD_SHARED : PSN_ROAD_COPIED;
+        can.own_table_from = way % 3 == 2;
         CHECK(nothing_is_started_before_the_first_job);
         CHECK(a_job_comes_back_with_its_child);
         CHECK(a_job_that_failed_comes_back_without);

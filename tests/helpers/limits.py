@@ -9,10 +9,10 @@ NOBODY = 65534
 
 
 @contextlib.contextmanager
-def few_descriptors(free):
+def few_descriptors(free, limit=256):
     """Leave that many descriptors to open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, limit), hard))
     taken = []
     try:
         with contextlib.suppress(OSError):
@@ -53,9 +53,9 @@ def become_unprivileged():
         os.setuid(NOBODY)
 
 
-async def assert_out_of_descriptors_is_clean(sp, free, **options):
+async def assert_out_of_descriptors_is_clean(sp, free, *, limit=256, **options):
     """Spawn with that many free descriptors; say whether it failed."""
-    with few_descriptors(free):
+    with few_descriptors(free, limit):
         try:
             child = await sp.create_subprocess_exec("true", **options)
         except OSError as error:

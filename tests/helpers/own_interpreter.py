@@ -8,6 +8,7 @@ stderr.
 
 import contextlib
 import dataclasses
+import importlib
 import inspect
 import os
 import signal
@@ -29,6 +30,17 @@ inside = False
 
 # How procession learns of exits in these interpreters.
 backend = "pidfd"
+
+# The same: whose descriptor table is copied for a child.
+table = "auto"
+
+
+def choose_ways(backend, table):
+    """Have procession of this interpreter go other ways than it would by itself."""
+    if backend != "pidfd":
+        importlib.import_module("procession._reaper").use_backend(backend)
+    if table != "auto":
+        importlib.import_module("procession._spawn").use_table(table)
 
 
 class Broken(AssertionError):
@@ -120,7 +132,7 @@ def run_body(body, implementation, expectation, seconds, options):
     command = [sys.executable, "-W", "always::ResourceWarning", *options]
     module = f"{implementation}.subprocess"
     tests = ".".join(Path(inspect.getfile(body)).relative_to(TESTS).with_suffix("").parts)
-    command += [RUNNER, tests, body.__name__, module, expectation, backend]
+    command += [RUNNER, tests, body.__name__, module, expectation, backend, table]
     # Files, not pipes: an orphan that holds a pipe would be waited for.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         ended = run_session(command, seconds, stdout=out, stderr=err)

@@ -1,6 +1,6 @@
 """The program of an interpreter that runs one body.
 
-Its arguments: TESTS FUNCTION MODULE EXPECTATION BACKEND.
+Its arguments: TESTS FUNCTION MODULE EXPECTATION BACKEND TABLE.
 """
 
 import asyncio
@@ -28,13 +28,12 @@ def assert_no_live_objects():
 def main():
     faulthandler.enable()
     own_interpreter.inside = True
-    tests, function, module, expectation, backend = sys.argv[1:]
+    tests, function, module, expectation, backend, table = sys.argv[1:]
     if expectation == "fails":
         patience.seconds = patience.EXPECTING_FAILURE
     body = getattr(importlib.import_module(tests), function)
     sp = importlib.import_module(module)
-    if backend != "pidfd":
-        importlib.import_module("procession._reaper").use_backend(backend)
+    own_interpreter.choose_ways(backend, table)
     try:
         if inspect.iscoroutinefunction(body):
             asyncio.run(body(sp))
