@@ -25,6 +25,7 @@ MODULES = {
     "_spawn": [
         "csrc/psn_argv.c",
         "csrc/psn_child.c",
+        "csrc/psn_clone3.c",
         "csrc/psn_courier.c",
         "csrc/psn_creds.c",
         "csrc/psn_crew.c",

@@ -145,6 +145,13 @@ static void reset_signals(const struct psn_plan *plan)
 {
     const struct kernel_sigaction dfl = {.handler = SIG_DFL};
 
+    if (plan->handlers_are_cleared) {
+        if (plan->restore_signals) {
+            call(SYS_rt_sigaction, SIGPIPE, (long)&dfl, 0, PSN_SIGMASK_BYTES);
+            call(SYS_rt_sigaction, SIGXFSZ, (long)&dfl, 0, PSN_SIGMASK_BYTES);
+        }
+        return;
+    }
     for (int sig = 1; sig < PSN_NSIG; sig++) {
         struct kernel_sigaction now;
         if (call(SYS_rt_sigaction, sig, 0, (long)&now, PSN_SIGMASK_BYTES) < 0)

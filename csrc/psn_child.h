@@ -36,8 +36,9 @@ struct psn_plan {
     char *const *paths; /* what to exec, tried in order as execvpe(3) does */
     const char *cwd;    /* NULL: the parent's */
     struct psn_stdio stdio;
-    int umask;           /* -1: the parent's */
-    int restore_signals; /* SIGPIPE, SIGXFZ and SIGXFSZ to their default */
+    int umask;                /* -1: the parent's */
+    int handlers_are_cleared; /* the clone has seen to it that no signal is handled */
+    int restore_signals;      /* SIGPIPE, SIGXFZ and SIGXFSZ to their default */
     int new_session;
     int64_t process_group; /* -1: the parent's; 0: its own */
     int set_groups;

@@ -22,6 +22,9 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -30,6 +33,7 @@
 #endif
 
 #define PSN_CLONE_PIDFD 0x00001000
+#define PSN_CLONE_CLEAR_SIGHAND 0x100000000ull
 #define PSN_P_PIDFD 3
 #define PSN_CLOSE_RANGE_UNSHARE 2u
 #define PSN_CLOSE_RANGE_CLOEXEC 4u

@@ -1,5 +1,6 @@
 #include "psn_spawn.h"
 
+#include "psn_clone3.h"
 #include "psn_creds.h"
 #include "psn_sys.h"
 
@@ -94,6 +95,29 @@ static int is_usable(int pidfd)
            waitid(PSN_P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) == 0;
 }
 
+/* Whether clone3(2) makes a child on our memory without handlers. Returns a negative
+ * errno that is about the moment. */
+static int try_clone3(struct psn_stack *stack)
+{
+    volatile int flag = 0;
+    uint64_t before;
+    const struct psn_clone3 call = {
+        .start = write_flag,
+        .arg = (void *)&flag,
+        .flags = CLONE_VM | CLONE_VFORK | PSN_CLONE_CLEAR_SIGHAND,
+    };
+
+    block_signals(&before);
+    pid_t pid = psn_clone3(&call, stack);
+    restore_signals(&before);
+    if (pid == -EAGAIN || pid == -ENOMEM)
+        return pid;
+    if (pid > 0)
+        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    return pid > 0 && flag;
+}
+
 int psn_spawn_probe(struct psn_stack *stack, struct psn_abilities *can)
 {
     int pidfd = -1;
@@ -114,9 +138,12 @@ int psn_spawn_probe(struct psn_stack *stack, struct psn_abilities *can)
     if (pid > 0 && !can->has_pidfd)
         while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
             ;
-    if (!flag)
+    if (!flag) {
         can->road = PSN_ROAD_COPIED;
-    return 0;
+        return 0;
+    }
+    can->clears_handlers = try_clone3(stack);
+    return can->clears_handlers < 0 ? can->clears_handlers : 0;
 }
 
 static int run_child(void *arg)
@@ -141,49 +168,70 @@ static void forget_frames(struct psn_stack *stack)
 #endif
 }
 
+static pid_t by_clone(const struct psn_clone3 *call, struct psn_stack *stack)
+{
+    pid_t pid = clone(call->start, stack_top(stack), (int)call->flags, call->arg,
+                      call->parent, NULL, call->child);
+
+    return pid < 0 ? -errno : pid;
+}
+
 /* What the kernel stores before the child runs: its pidfd, or its number, or both, for
  * which the child's memory has to be ours. */
-static int clone_child(struct start *start, int flags, struct psn_stack *stack,
+static int clone_child(struct start *start, uint64_t flags, struct psn_stack *stack,
                        struct psn_born *born)
 {
     _Atomic int *pidfd = start->plan->own_table ? &born->away : &born->pidfd;
     _Atomic int *stored = flags & PSN_CLONE_PIDFD ? pidfd : &born->pid;
+    const struct psn_clone3 call = {.start = run_child,
+                                    .arg = start,
+                                    .flags = flags | SIGCHLD,
+                                    .parent = (int *)stored,
+                                    .child = (int *)&born->pid};
     uint64_t before;
-    int err = 0;
 
     block_signals(&before);
-    pid_t pid = clone(run_child, stack_top(stack), flags | SIGCHLD, start,
-                      (int *)stored, NULL, (int *)&born->pid);
+    pid_t pid = start->plan->handlers_are_cleared ? psn_clone3(&call, stack)
+                                                  : by_clone(&call, stack);
     if (pid < 0) {
-        err = -errno;
         atomic_store(pidfd, -1);
-        born->report = (struct psn_report){PSN_STEP_CLONE, err};
+        born->report = (struct psn_report){PSN_STEP_CLONE, pid};
     }
-    atomic_store(&born->pid, pid);
+    atomic_store(&born->pid, pid < 0 ? -1 : pid);
     restore_signals(&before);
     forget_frames(stack);
-    return err;
+    return pid < 0 ? pid : 0;
 }
 
 /* CLONE_VFORK: this thread is back when the child has exec'ed or ended. */
-static int spawn_shared(const struct psn_plan *plan, int flags, struct psn_stack *stack,
-                        struct psn_born *born)
+static int spawn_shared(const struct psn_plan *wanted, uint64_t flags,
+                        struct psn_stack *stack, struct psn_born *born)
 {
-    int more = CLONE_VM | CLONE_VFORK | (plan->own_table ? CLONE_CHILD_SETTID : 0);
-    int changes_ids = plan->set_groups || plan->uid >= 0 || plan->gid >= 0;
-    struct start start = {plan, &born->report, -1};
+    struct psn_plan plan = *wanted;
+    int changes_ids = plan.set_groups || plan.uid >= 0 || plan.gid >= 0;
+    struct start start = {&plan, &born->report, -1};
 
+    plan.handlers_are_cleared = (flags & PSN_CLONE_CLEAR_SIGHAND) != 0;
+    flags |= CLONE_VM | CLONE_VFORK;
+    if (plan.own_table)
+        flags |= CLONE_CHILD_SETTID;
     if (changes_ids)
         psn_creds_enter();
-    int err = clone_child(&start, flags | more, stack, born);
+    int err = clone_child(&start, flags, stack, born);
+    if (plan.handlers_are_cleared && (err == -ENOSYS || err == -EPERM)) {
+        /* A filter has come since clone3 was tried out. */
+        plan.handlers_are_cleared = 0;
+        born->report = (struct psn_report){PSN_STEP_NONE, 0};
+        err = clone_child(&start, flags & ~PSN_CLONE_CLEAR_SIGHAND, stack, born);
+    }
     if (changes_ids)
         psn_creds_leave();
     return err;
 }
 
 /* The report comes through a pipe, which exec closes. */
-static int spawn_copied(const struct psn_plan *plan, int flags, struct psn_stack *stack,
-                        struct psn_born *born)
+static int spawn_copied(const struct psn_plan *plan, uint64_t flags,
+                        struct psn_stack *stack, struct psn_born *born)
 {
     int ends[2];
     struct psn_report report = {PSN_STEP_NONE, 0};
@@ -227,7 +275,8 @@ static int check_open(const struct psn_stdio *stdio)
 int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
               struct psn_stack *stack, struct psn_born *born)
 {
-    int flags = can->has_pidfd ? PSN_CLONE_PIDFD : CLONE_PARENT_SETTID;
+    uint64_t flags = can->has_pidfd ? PSN_CLONE_PIDFD : CLONE_PARENT_SETTID;
+    uint64_t cleared = can->clears_handlers ? PSN_CLONE_CLEAR_SIGHAND : 0;
 
     atomic_store(&born->pid, -1);
     atomic_store(&born->pidfd, -1);
@@ -239,8 +288,9 @@ int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
         born->report = (struct psn_report){PSN_STEP_STDIO, err};
         return err;
     }
-    err = can->road == PSN_ROAD_SHARED ? spawn_shared(plan, flags, stack, born)
-                                       : spawn_copied(plan, flags, stack, born);
+    err = can->road == PSN_ROAD_SHARED
+              ? spawn_shared(plan, flags | cleared, stack, born)
+              : spawn_copied(plan, flags, stack, born);
     if (err < 0)
         return err;
     return born->report.step == PSN_STEP_NONE ? 0 : born->report.err;

@@ -25,7 +25,8 @@ struct psn_stack {
 /* What spawning can rely on. */
 struct psn_abilities {
     enum psn_road road;
-    int has_pidfd; /* pidfds can be had, waited for and signalled */
+    int has_pidfd;       /* pidfds can be had, waited for and signalled */
+    int clears_handlers; /* a child can be made without its parent's signal handlers */
     /* A process that has this descriptor, or a higher one, is large: its children are
      * made by threads with a table of their own (psn_table.h). 0: none is. */
     int own_table_from;

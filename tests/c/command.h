@@ -11,6 +11,7 @@ static const int inherited[3] = {-1, -1, -1};
 
 /* Whether the kernel is taken for one with pidfds. */
 static int has_pidfd = 1;
+static int clears_handlers = 1;
 
 static inline struct psn_ref ref_of(struct psn_job *job)
 {
@@ -55,6 +56,11 @@ static inline struct psn_job *new_shell(const char *script)
     return new_command((const char *const[]){"/bin/sh", "-c", script, NULL});
 }
 
+static inline void do_nothing(int sig)
+{
+    (void)sig;
+}
+
 /* The last touch: source as for psn_stdio_plan, nothing else survives. */
 static inline struct psn_job *ready(struct psn_job *job, const int source[3])
 {
@@ -67,7 +73,7 @@ static inline struct psn_job *ready(struct psn_job *job, const int source[3])
 static inline int spawn_on(struct psn_stack *stack, struct psn_job *job,
                            enum psn_road road)
 {
-    const struct psn_abilities can = {road, has_pidfd, 0};
+    const struct psn_abilities can = {road, has_pidfd, clears_handlers, 0};
     int rc = psn_spawn(&job->plan, &can, stack, &job->born);
 
     assert(rc < 0 || (job->born.pidfd >= 0) == has_pidfd);

@@ -25,11 +25,6 @@ static unsigned long long bit(int sig)
     return 1ull << (sig - 1);
 }
 
-static void do_nothing(int sig)
-{
-    (void)sig;
-}
-
 static void arguments_and_environment_arrive_as_they_are(void)
 {
     struct psn_job *job = psn_job_new();
@@ -543,36 +538,43 @@ static void exit_is_immediate(void)
     assert(status == 42 << 8);
 }
 
+static void check_all(void)
+{
+    CHECK(arguments_and_environment_arrive_as_they_are);
+    CHECK(the_environment_may_be_empty);
+    CHECK(the_directory_is_changed);
+    CHECK(the_program_is_looked_for_in_the_new_directory);
+    CHECK(the_parent_stays_where_it_was);
+    CHECK(a_missing_directory_is_told_from_a_missing_program);
+    CHECK(the_umask_is_the_childs_only);
+    CHECK(ignored_signals_stay_ignored_but_for_the_restored);
+    CHECK(the_mask_is_the_callers);
+    CHECK(a_pending_signal_is_not_the_childs);
+    CHECK(no_signal_runs_the_parents_handler_in_the_child);
+    CHECK(a_spawn_under_fire_is_a_spawn);
+    CHECK(a_new_session_is_made);
+    CHECK(a_group_of_its_own_is_made);
+    CHECK(a_group_is_joined);
+    CHECK(a_group_that_cannot_be_joined_is_reported);
+    CHECK(user_and_groups_are_changed);
+    CHECK(groups_may_be_dropped_alone);
+    CHECK(credentials_that_are_not_granted_are_reported);
+    CHECK(the_nice_value_is_the_childs_only);
+    CHECK(the_affinity_is_the_childs_only);
+    CHECK(the_search_goes_on_past_what_cannot_be_run);
+    CHECK(the_error_that_says_most_wins);
+    CHECK(no_path_at_all_is_not_found);
+    CHECK(a_program_that_we_write_to_ourselves_is_busy);
+    CHECK(a_program_that_was_written_a_moment_ago_is_run);
+}
+
 int main(void)
 {
-    for (road = PSN_ROAD_SHARED; road <= PSN_ROAD_COPIED; road++) {
-        CHECK(arguments_and_environment_arrive_as_they_are);
-        CHECK(the_environment_may_be_empty);
-        CHECK(the_directory_is_changed);
-        CHECK(the_program_is_looked_for_in_the_new_directory);
-        CHECK(the_parent_stays_where_it_was);
-        CHECK(a_missing_directory_is_told_from_a_missing_program);
-        CHECK(the_umask_is_the_childs_only);
-        CHECK(ignored_signals_stay_ignored_but_for_the_restored);
-        CHECK(the_mask_is_the_callers);
-        CHECK(a_pending_signal_is_not_the_childs);
-        CHECK(no_signal_runs_the_parents_handler_in_the_child);
-        CHECK(a_spawn_under_fire_is_a_spawn);
-        CHECK(a_new_session_is_made);
-        CHECK(a_group_of_its_own_is_made);
-        CHECK(a_group_is_joined);
-        CHECK(a_group_that_cannot_be_joined_is_reported);
-        CHECK(user_and_groups_are_changed);
-        CHECK(groups_may_be_dropped_alone);
-        CHECK(credentials_that_are_not_granted_are_reported);
-        CHECK(the_nice_value_is_the_childs_only);
-        CHECK(the_affinity_is_the_childs_only);
-        CHECK(the_search_goes_on_past_what_cannot_be_run);
-        CHECK(the_error_that_says_most_wins);
-        CHECK(no_path_at_all_is_not_found);
-        CHECK(a_program_that_we_write_to_ourselves_is_busy);
-        CHECK(a_program_that_was_written_a_moment_ago_is_run);
-    }
+    for (road = PSN_ROAD_SHARED; road <= PSN_ROAD_COPIED; road++)
+        check_all();
+    road = PSN_ROAD_SHARED;
+    clears_handlers = 0;
+    check_all();
     CHECK(exit_is_immediate);
     return 0;
 }

@@ -10,7 +10,8 @@ static struct psn_spawner *spawner;
 
 static void open_spawner(int own_table_from)
 {
-    const struct psn_abilities can = {PSN_ROAD_SHARED, has_pidfd, own_table_from};
+    const struct psn_abilities can = {PSN_ROAD_SHARED, has_pidfd, clears_handlers,
+                                      own_table_from};
 
     assert(psn_spawner_open(&spawner, 2, &can) == 0);
 }

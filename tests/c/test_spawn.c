@@ -163,6 +163,7 @@ static void an_abandoned_child_does_not_run(void)
 static void refuse_clone(void)
 {
     refuse_system_call(SYS_clone, EAGAIN);
+    refuse_system_call(SYS_clone3, EAGAIN);
     struct psn_job *job = ready(new_program("/bin/true"), inherited);
     assert(failure_of(job, road, PSN_STEP_CLONE) == -EAGAIN);
 }
@@ -170,6 +171,18 @@ static void refuse_clone(void)
 static void a_clone_that_fails_is_reported(void)
 {
     check_in_fork(refuse_clone);
+}
+
+static void refuse_clone3_afterwards(void)
+{
+    refuse_system_call(SYS_clone3, EPERM);
+    signal(SIGUSR1, do_nothing);
+    assert(status_of(ready(new_shell("exit 3"), inherited), road) == 3 << 8);
+}
+
+static void a_filter_that_comes_later_takes_nothing_away(void)
+{
+    check_in_fork(refuse_clone3_afterwards);
 }
 
 static void run_out_of_descriptors(void)
@@ -272,11 +285,6 @@ static void *spawn_in_thread(void *job)
 {
     spawn(job, road);
     return NULL;
-}
-
-static void do_nothing(int sig)
-{
-    (void)sig;
 }
 
 /* The child's state in the middle of its exec, from outside. */
@@ -386,6 +394,7 @@ static void check_all(void)
     CHECK(a_job_may_be_spawned_again);
     CHECK(an_abandoned_child_does_not_run);
     CHECK(a_clone_that_fails_is_reported);
+    CHECK(a_filter_that_comes_later_takes_nothing_away);
     CHECK(the_lack_of_descriptors_is_reported);
     CHECK(any_lack_of_descriptors_leaves_nothing_behind);
     CHECK(the_callers_mask_is_as_before);
@@ -403,8 +412,9 @@ int main(void)
     for (road = PSN_ROAD_SHARED; road <= PSN_ROAD_COPIED; road++) {
         CHECK(a_child_has_a_pidfd);
         for (has_pidfd = 0; has_pidfd <= 1; has_pidfd++)
-            check_all();
-        has_pidfd = 1;
+            for (clears_handlers = 0; clears_handlers <= 1; clears_handlers++)
+                check_all();
+        has_pidfd = clears_handlers = 1;
     }
     return 0;
 }

@@ -143,7 +143,7 @@ static struct psn_stack stack;
 /* Spawn the job. Returns as psn_table_spawn(). */
 static int spawn_it(void)
 {
-    const struct psn_abilities can = {PSN_ROAD_SHARED, has_pidfd, 1};
+    const struct psn_abilities can = {PSN_ROAD_SHARED, has_pidfd, clears_handlers, 1};
 
     assert(psn_stack_init(&stack) == 0);
     int rc = psn_table_spawn(job, &can, &stack);
