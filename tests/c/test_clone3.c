@@ -16,10 +16,9 @@ static struct psn_stack stack;
 
 static int look(void *arg)
 {
-    char frame;
     struct sigaction action;
 
-    seen.frame = &frame;
+    seen.frame = __builtin_frame_address(0);
     sigaction(SIGUSR1, NULL, &action);
     seen.has_handler = action.sa_handler != SIG_DFL;
     sigaction(SIGUSR2, NULL, &action);
