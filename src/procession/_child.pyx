@@ -216,7 +216,7 @@ cdef class Child(Newborn):
         return 0
 
     cdef int _let_go(self) except -1:
-        self.waiters.clear()
+        self.waiters = None
         self.owner = None
         if not self.outwait(LAST_WAIT_MS):
             (<Spawner>self.engine.spawner).bury(self.forget())

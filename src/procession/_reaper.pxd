@@ -9,7 +9,7 @@ cdef class Mortal(Source):
     cdef readonly object returncode
     cdef bint living            # the end is still to come, and to be heard of
     cdef bint by_number         # without a pidfd
-    cdef list waiters           # of those who wait for the end
+    cdef list waiters           # of those who wait for the end, or None
 
     cdef psn_ref ref(self) noexcept
     # From now on hear of the end. Takes the pidfd over, unless it raises.

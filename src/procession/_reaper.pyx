@@ -89,9 +89,6 @@ cdef bint wants_pidfd() noexcept:
 
 @cython.no_gc_clear
 cdef class Mortal(Source):
-    def __cinit__(self, *args, **kwargs):
-        self.waiters = []
-
     cdef psn_ref ref(self) noexcept:
         cdef psn_ref ref
         ref.pid = self.pid
@@ -147,8 +144,8 @@ cdef class Mortal(Source):
         self.living = False
         self.close_fd()
         self._leave_bell()
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
+        waiters, self.waiters = self.waiters, None
+        for waiter in waiters or ():
             self.engine.wake(waiter, None)
         self.on_end()
         return 0
@@ -213,11 +210,13 @@ cdef class Mortal(Source):
     def _begin_wait(self):
         """Return what is done with the end."""
         waiter = Waiter(self.engine.loop)
+        if self.waiters is None:
+            self.waiters = []
         self.waiters.append(waiter)
         return waiter
 
     def _wait_failed(self, waiter):
-        if waiter in self.waiters:
+        if waiter in (self.waiters or ()):
             self.waiters.remove(waiter)
 
 
@@ -328,7 +327,7 @@ cdef class Adopted(Mortal):
     """A child that the program has started itself."""
 
     cdef int _let_go(self) except -1:
-        self.waiters.clear()
+        self.waiters = None
         self.forget_quietly()
         return 0
 

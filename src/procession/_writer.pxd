@@ -3,7 +3,7 @@ from procession._ends cimport WriteEnd
 
 cdef class Writer(WriteEnd):
     cdef object loop
-    cdef list drainers          # of those who wait in drain()
+    cdef list drainers          # of those who wait in drain(), or None
     cdef object closed          # the future of wait_closed(), made on demand
     cdef bint noticed           # drain() knows that the pipe is closed
 

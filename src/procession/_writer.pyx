@@ -17,7 +17,6 @@ cdef enum:
 @cython.no_gc_clear
 cdef class Writer(WriteEnd):
     def __cinit__(self, *args, **kwargs):
-        self.drainers = []
         count(WRITER, 1)
 
     def __dealloc__(self):
@@ -50,8 +49,8 @@ cdef class Writer(WriteEnd):
             self.loop.call_soon(self._notice, turns - 1)
 
     cdef _tell_drainers(self, error):
-        drainers, self.drainers = self.drainers, []
-        for waiter in drainers:
+        drainers, self.drainers = self.drainers, None
+        for waiter in drainers or ():
             self.engine.wake(waiter, error)
 
     cdef _tell_closed(self):
@@ -71,11 +70,13 @@ cdef class Writer(WriteEnd):
         if not self.paused:
             return None
         waiter = Waiter(self.loop)
+        if self.drainers is None:
+            self.drainers = []
         self.drainers.append(waiter)
         return waiter
 
     def _end_drain(self, waiter):
-        if waiter in self.drainers:
+        if waiter in (self.drainers or ()):
             self.drainers.remove(waiter)
 
     def _closed_future(self):
