@@ -442,6 +442,8 @@ asyncio.run(main())
 """
 
 
+# Without pidfds a thread waits as long as there is a child.
+@pytest.mark.needs_pidfd
 def test_a_fork_beside_a_child_does_not_warn_of_threads():
     # Up to Python 3.11 nothing warns.
     command = [sys.executable, "-W", "error", "-c", FORK_BESIDE_A_CHILD]

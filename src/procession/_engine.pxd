@@ -65,13 +65,15 @@ cdef class Engine:
     # The wait is over, by an error if it is not None. Return whether it was not before.
     # Nothing of the task runs inside this call.
     cdef bint wake(self, Waiter waiter, error) except -1
+    # To be called at the end of what was begun by setting `dispatching`: those who were
+    # woken go on, and `interrupt` is raised unless it is None.
+    cdef end_turn(self, interrupt)
 
     # For this module only.
     cdef _open(self)
     cdef _close(self)
     cdef int _free_slot(self) except -1
     cdef dispatch(self)
-    cdef _end_turn(self, interrupt)
     cdef bint _may_step(self) except -1
     cdef _report(self, exc)
     cdef loop_closed(self)

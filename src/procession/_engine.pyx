@@ -244,7 +244,7 @@ cdef class Engine:
                 self._report(exc)
             except BaseException as exc:
                 interrupt = exc
-        self._end_turn(interrupt)
+        self.end_turn(interrupt)
 
     cdef dispatch(self):
         cdef epoll_event events[EVENTS_PER_WAKEUP]
@@ -272,7 +272,7 @@ cdef class Engine:
                 self._report(exc)
             except BaseException as exc:
                 interrupt = exc
-        self._end_turn(interrupt)
+        self.end_turn(interrupt)
 
     cdef bint wake(self, Waiter waiter, error) except -1:
         if not waiter.settle(error):
@@ -285,7 +285,7 @@ cdef class Engine:
             waiter.schedule()
         return True
 
-    cdef _end_turn(self, interrupt):
+    cdef end_turn(self, interrupt):
         """All that the engine had to do is done: let the tasks go on that were woken by it.
         Each may change everything here."""
         cdef bint direct = bool(self.awake) and interrupt is None and self._may_step()

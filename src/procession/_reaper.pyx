@@ -287,12 +287,16 @@ cdef class Bell(Source):
     def tick(self):
         """Look, though nobody has rung."""
         self.ticking = False
-        if self.engine.bell is self and self.engine.mine():
-            try:
-                self._ring()
-            finally:
-                self._keep_ticking()
-                self.engine.look_idle()
+        if self.engine.bell is not self or not self.engine.mine():
+            return
+        failed = None
+        self.engine.dispatching = True
+        try:
+            self._ring()
+        except BaseException as error:
+            failed = error
+        self._keep_ticking()
+        self.engine.end_turn(failed)
 
     # Touches nothing of its own that the destructor has cleared.
     cdef void close_fd(self) noexcept:
