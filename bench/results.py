@@ -1,6 +1,7 @@
 """The results of run.py --json, and those that are committed."""
 
 import json
+import re
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "results"
@@ -18,10 +19,15 @@ def kind_of(result):
 
 
 def newest(kind):
-    """The newest committed result of a kind, by the date inside it, or None."""
+    """The newest committed result of a kind, by Python and then by date, or None."""
     results = [load(path) for path in FOLDER.glob("*.json")]
     of_kind = [result for result in results if kind_of(result) == kind]
-    return max(of_kind, key=lambda result: result["date"], default=None)
+    return max(of_kind, key=lambda result: (python_of(result), result["date"]), default=None)
+
+
+def python_of(result):
+    """The version, for comparing."""
+    return [int(number) for number in re.findall(r"\d+", result["machine"]["python"])]
 
 
 def keyed(result):
