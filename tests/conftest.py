@@ -44,6 +44,12 @@ def pytest_addoption(parser):
         help="have the kernel refuse pidfds, clone3 and close_range with this error",
     )
 
+    group.addoption(
+        "--strict-asyncio",
+        action="store_true",
+        help="fail where asyncio passes a test that it is expected to fail",
+    )
+
 
 def pytest_configure(config):
     refusal = config.getoption("refuse")
@@ -51,6 +57,7 @@ def pytest_configure(config):
         refuse_pidfds(refusal)
     own_interpreter.backend = config.getoption("backend")
     own_interpreter.table = config.getoption("table")
+    own_interpreter.strict = config.getoption("strict_asyncio")
     own_interpreter.choose_ways(own_interpreter.backend, own_interpreter.table)
 
 
@@ -116,7 +123,11 @@ def pytest_collection_modifyitems(items):
         names = (f"{file}::{item.originalname}", f"{file}::{item.name}")
         difference = difference_of(implementation, names)
         if difference is not None:
-            item.add_marker(pytest.mark.xfail(strict=difference.strict, reason=difference.reason))
+            strict = difference.strict
+            if implementation == "asyncio":
+                # Many of its faults are races, which it wins now and then.
+                strict = strict and item.config.getoption("strict_asyncio")
+            item.add_marker(pytest.mark.xfail(strict=strict, reason=difference.reason))
 
 
 def pytest_collection_finish():

@@ -1,7 +1,7 @@
 """Where asyncio and procession are meant to differ, and why.
 
-Each entry becomes a strict xfail of the implementation named: a difference that
-vanishes fails the run.
+Each entry becomes an xfail of the implementation named. A difference of procession's that
+vanishes fails the run; one of asyncio's does with --strict-asyncio.
 A pattern is matched against "file::test" and against "file::test[parameters]".
 """
 
