@@ -117,18 +117,18 @@ def test_a_task_that_ends_the_program_keeps_no_other_from_going_on(error):
         process = await sp.create_subprocess_exec(*SLEEP)
         tasks = [asyncio.ensure_future(wait(process, raises)) for raises in (True, False)]
         await asyncio.sleep(0)
-        process.kill()
-        return tasks
+        return process, *tasks
 
     try:
-        ends, goes_on = loop.run_until_complete(begin())
+        process, ends, goes_on = loop.run_until_complete(begin())
+        process.kill()
         with pytest.raises(error):
             loop.run_until_complete(goes_on)
         assert loop.run_until_complete(asyncio.wait_for(goes_on, TIMEOUT)) == -signal.SIGKILL
         assert isinstance(ends.exception(), error)
     finally:
         loop.close()
-        del ends
+        del ends, process
         gc.collect()
 
 
