@@ -14,7 +14,7 @@ TUPLES = sys.version_info >= (3, 13)
 SETTINGS = settings(
     deadline=None,
     max_examples=200,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 # Few different bytes, so that separators are found, and found in part.
