@@ -1,12 +1,9 @@
-#include "command.h"
+#include "spawner.h"
 
 #include "psn_crew.h"
-#include "psn_spawner.h"
 #include "psn_sys.h"
 
 #include <sys/resource.h>
-
-static struct psn_spawner *spawner;
 
 static void open_spawner(int own_table_from)
 {
@@ -36,18 +33,6 @@ static struct psn_job *new_keeper(const char *path, const int *keep, int n)
 static struct psn_job *submit_true(void)
 {
     return submit(new_keeper("/bin/true", NULL, 0));
-}
-
-/* Wait until something is done, and take it. */
-static struct psn_job *take(void)
-{
-    struct psn_job *job;
-
-    do {
-        wait_readable(psn_spawner_event_fd(spawner));
-        job = psn_spawner_take(spawner);
-    } while (job == NULL);
-    return job;
 }
 
 static void end_well(struct psn_job *job)

@@ -1,6 +1,5 @@
-#include "command.h"
+#include "spawner.h"
 
-#include "psn_spawner.h"
 #include "psn_sys.h"
 
 #include <pthread.h>
@@ -8,7 +7,6 @@
 #include <sys/resource.h>
 
 static struct psn_abilities can;
-static struct psn_spawner *spawner;
 
 static void open_spawner(int workers)
 {
@@ -20,18 +18,6 @@ static int jobs_are_done(void)
     struct pollfd entry = {.fd = psn_spawner_event_fd(spawner), .events = POLLIN};
 
     return poll(&entry, 1, 0);
-}
-
-/* Wait until something is done, and take it. */
-static struct psn_job *take(void)
-{
-    struct psn_job *job;
-
-    do {
-        wait_readable(psn_spawner_event_fd(spawner));
-        job = psn_spawner_take(spawner);
-    } while (job == NULL);
-    return job;
 }
 
 /* Reap the child of a job that was taken, and free it. Returns the status. */
