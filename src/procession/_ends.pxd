@@ -3,6 +3,14 @@ from libc.stdint cimport uint32_t
 from procession._engine cimport Engine, Source
 from procession._psn cimport psn_outq
 
+cdef enum:
+    # What a pipe holds, before it is grown.
+    CHUNK = 64 * 1024
+    # Reads in a row before the loop gets a turn, so that a stream that always has data
+    # does not starve the rest. With 16 the others were late by four times as much, and
+    # the stream came no faster.
+    BUDGET = 4
+
 
 # Our end of a pipe that others write to: what is known of its readiness. What becomes
 # of the bytes is the subclass's.

@@ -36,8 +36,6 @@ cdef extern from "<fcntl.h>" nogil:
         F_SETPIPE_SZ
 
 cdef enum:
-    # What a pipe holds.
-    CHUNK = 64 * 1024
     FULL_TO_GROW = 4
     GROWN_PIPE = 256 * 1024
     # asyncio's water marks.

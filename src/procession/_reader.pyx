@@ -13,7 +13,7 @@ from libc.errno cimport EFAULT
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from procession._ends cimport ReadEnd
+from procession._ends cimport BUDGET, CHUNK, ReadEnd
 from procession._engine cimport READER, count, Engine
 from procession._errors cimport check
 from procession._psn cimport (
@@ -44,13 +44,8 @@ cdef extern from "Python.h":
     int resize_block "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
 
 cdef enum:
-    # What a pipe holds.
-    CHUNK = 64 * 1024
     # From here on a read goes straight into the object that is returned.
     DIRECT = 4 * 1024
-    # System calls in a row before the loop gets a turn, so that a stream that always has
-    # data does not starve the rest.
-    BUDGET = 16
 
 cdef bytes hand_over(PyObject **block, Py_ssize_t length):
     """Make an object of a block, cut to length."""

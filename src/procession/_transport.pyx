@@ -8,7 +8,7 @@ cimport cython
 from libc.errno cimport EIO
 from libc.stdint cimport uint32_t
 
-from procession._ends cimport ReadEnd, WriteEnd
+from procession._ends cimport BUDGET, CHUNK, ReadEnd, WriteEnd
 from procession._engine cimport READER, WRITER, count, Engine, engine_of
 from procession._errors cimport check
 from procession._psn cimport PSN_POLL_HANGUP, PSN_POLL_READ, psn_sys_dup
@@ -17,12 +17,6 @@ import logging
 from contextvars import copy_context
 
 logger = logging.getLogger("asyncio")
-
-cdef enum:
-    # What a pipe holds.
-    CHUNK = 64 * 1024
-    # Reads in a row before the loop gets a turn.
-    BUDGET = 16
 
 
 cdef int duplicate(int fd) except -1:
