@@ -105,6 +105,8 @@ def losses(result):
             continue
         ours, theirs = (row["values"][name]["median"] for name in (OURS, best))
         factor = theirs / ours if row["better"] == "higher" else ours / theirs
+        if f"{factor:.2f}" == "1.00":
+            continue
         lines.append(f"- {row['label']}: {best} is {factor:.2f} times as fast")
     if not lines:
         return f"No peer is ahead of {OURS} in any row."
