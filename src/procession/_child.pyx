@@ -11,6 +11,7 @@ from procession._psn cimport (
     psn_ref_signal,
     psn_ref,
 )
+from procession._reaper cimport leave_behind, sweep
 from procession._spawn cimport (
     Fork,
     Newborn,
@@ -40,6 +41,7 @@ cdef class Child(Newborn):
     cdef object streams         # (stdin, stdout, stderr), kept alive until the exit
     cdef object owner           # a transport that hears of birth and exit, or None
     cdef bint unwanted          # whoever asked has gone: to be killed and reaped
+    cdef bint detached          # may outlive the loop
 
     def __cinit__(self, loop, command, streams, owner=None):
         self.loop = loop
@@ -57,6 +59,7 @@ cdef class Child(Newborn):
         cdef Engine engine = engine_of(self.loop)
         cdef Spawner spawner
         plan(self, self.command)
+        sweep()
         engine.use()
         try:
             # Before anything is started, because nothing could be undone without.
@@ -169,6 +172,10 @@ cdef class Child(Newborn):
         psn_ref_signal(self.ref(), SIGKILL)
         self.close_streams()
 
+    def detach(self):
+        """The end of the loop is not to be the child's."""
+        self.detached = True
+
     def close_streams(self):
         """Close our side of the pipes; what was read stays."""
         if self.streams is None:
@@ -210,6 +217,8 @@ cdef class Child(Newborn):
         if self.job != NULL:
             (<Spawner>self.engine.spawner).abandon(self)
             return 0
+        if self.detached:
+            return 0
         psn_ref_signal(self.ref(), SIGKILL)
         if not self.unwanted:
             warn_killed(self.pid)
@@ -218,7 +227,9 @@ cdef class Child(Newborn):
     cdef int _let_go(self) except -1:
         self.waiters = None
         self.owner = None
-        if not self.outwait(LAST_WAIT_MS):
+        if self.detached:
+            leave_behind(self.forget())
+        elif not self.outwait(LAST_WAIT_MS):
             (<Spawner>self.engine.spawner).bury(self.forget())
         self._leave()
         return 0

@@ -17,9 +17,30 @@ cdef extern from "<sys/uio.h>" nogil:
         size_t iov_len
 
 
+cdef extern from "<sys/time.h>" nogil:
+    struct timeval:
+        long tv_sec
+        long tv_usec
+
+
 cdef extern from "<sys/resource.h>" nogil:
     struct rusage:
-        pass
+        timeval ru_utime
+        timeval ru_stime
+        long ru_maxrss
+        long ru_ixrss
+        long ru_idrss
+        long ru_isrss
+        long ru_minflt
+        long ru_majflt
+        long ru_nswap
+        long ru_inblock
+        long ru_oublock
+        long ru_msgsnd
+        long ru_msgrcv
+        long ru_nsignals
+        long ru_nvcsw
+        long ru_nivcsw
 
 
 cdef extern from "psn_sys.h" nogil:
@@ -111,6 +132,7 @@ cdef extern from "psn_reap.h" nogil:
     struct psn_exit:
         psn_exit_source source
         int status
+        rusage usage
     int psn_reap_take(psn_ref ref, psn_exit *exit)
     int psn_reap_wait(psn_ref ref, int timeout_ms)
 

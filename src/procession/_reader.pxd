@@ -10,6 +10,7 @@ cdef class Reader(ReadEnd):
     cdef psn_buf buf
     cdef PyObject *gathered     # owned bytes: what read(-1) has so far, and room; or NULL
     cdef Py_ssize_t gathered_len
+    cdef Py_ssize_t most        # with more than this a communicate() gives up
     cdef Py_ssize_t limit       # far from overflow when doubled
     cdef object given_limit     # what the caller said
     cdef object loop
@@ -30,6 +31,7 @@ cdef class Reader(ReadEnd):
     cdef int _check_error(self) except -1
     # What a cancelled read(-1) had comes before what is in the buffer.
     cdef int _settle_gathered(self) except -1
+    cdef object _take_until(self, bytes separator)
     # What the call of that name returns; None if it has to wait, or the offset to go on
     # with then.
     cdef object _try_read(self, size)
@@ -52,6 +54,9 @@ cdef class Reader(ReadEnd):
     cdef object _into(self, char *to, Py_ssize_t n)
     cdef Py_ssize_t _read_to(self, char *to, Py_ssize_t n) except? -1
     cdef Py_ssize_t _scan(self, list separators, Py_ssize_t offset, Py_ssize_t *start)
+    cdef bytes _take_all(self)
+    cdef object _overrun(self)
     cdef int _gather(self) except -1
+    cdef int _gather_for(self) except -1
     cdef int _gather_buffer(self) except -1
     cdef Py_ssize_t _grow(self, Py_ssize_t least) except -1

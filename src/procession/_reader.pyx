@@ -6,7 +6,7 @@ so a call that is cancelled loses nothing.
 """
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_CLEAR
 from libc.errno cimport EFAULT
@@ -46,6 +46,12 @@ cdef extern from "Python.h":
 cdef enum:
     # From here on a read goes straight into the object that is returned.
     DIRECT = 4 * 1024
+    # More than an unprivileged user's pipe can hold.
+    LAST_READS = 20
+
+# One more can be asked for.
+cdef Py_ssize_t NO_LIMIT = PY_SSIZE_T_MAX - 1
+
 
 cdef bytes hand_over(PyObject **block, Py_ssize_t length):
     """Make an object of a block, cut to length."""
@@ -61,6 +67,7 @@ cdef class Reader(ReadEnd):
     def __cinit__(self, *args, **kwargs):
         psn_buf_init(&self.buf)
         self.budget = BUDGET
+        self.most = NO_LIMIT
         count(READER, 1)
 
     def __dealloc__(self):
@@ -87,7 +94,7 @@ cdef class Reader(ReadEnd):
         if events & PSN_POLL_HANGUP:
             self.hung_up = True
         if self.gathering:
-            self._gather()
+            self._gather_for()
         elif self.waiter is not None:
             # Whoever waits reads for itself, straight into what it returns.
             self._wake()
@@ -99,7 +106,7 @@ cdef class Reader(ReadEnd):
         self.deferred = False
         self.budget = BUDGET
         if self.gathering:
-            self._gather()
+            self._gather_for()
         elif self.waiter is not None:
             self._wake()
         elif self.more and not self.woken:
@@ -208,14 +215,24 @@ cdef class Reader(ReadEnd):
         self.budget = BUDGET
         return waiter
 
-    def _begin_all(self):
-        """Gather all up to the end; return what is done then, None if it is."""
+    def _begin_all(self, most=None):
+        """Gather all up to the end; return what is done then, None if it is.
+
+        With more than `most` bytes it fails with a LimitOverrunError; all of them stay.
+        """
         self._check_waiter("read")
         self._check_error()
+        self.most = NO_LIMIT if most is None else most
         if not self.eof:
             self._gather()
             self._check_error()
+        if self._held() > self.most:
+            raise self._overrun()
         return None if self.eof else self._begin_wait("read", True)
+
+    cdef object _overrun(self):
+        return LimitOverrunError(f"The output is longer than the limit of {self.most} bytes",
+                                 self._held())
 
     def _wait_failed(self, waiter):
         """The wait was cancelled: go back to reading ahead."""
@@ -388,6 +405,17 @@ cdef class Reader(ReadEnd):
                     start[0] = at
         return best
 
+    cdef object _take_until(self, bytes separator):
+        """Return what readuntil() returns if it is in the buffer, None to look closer."""
+        cdef Py_ssize_t at
+        if self.error is not None or self.gathered_len or self._is_taken():
+            return None
+        at = psn_buf_find(&self.buf, 0, PyBytes_AS_STRING(separator),
+                          PyBytes_GET_SIZE(separator))
+        if at < 0 or at > self.limit:
+            return None
+        return self._take(at + PyBytes_GET_SIZE(separator))
+
     cdef object _try_until(self, list separators, Py_ssize_t offset):
         """Return what readuntil() returns, or the offset to go on with after a wait.
 
@@ -454,28 +482,60 @@ cdef class Reader(ReadEnd):
         if not self.eof:
             if self.waiter is not None:
                 return None
+            self.most = NO_LIMIT
             self._gather()
             self._check_error()
             if not self.eof:
                 return None
+        return self._take_all()
+
+    cdef bytes _take_all(self):
         if self.gathered == NULL:
             return self._take(psn_buf_len(&self.buf))
         self._gather_buffer()
         length, self.gathered_len = self.gathered_len, 0
         return hand_over(&self.gathered, length)
 
+    def _take_there(self):
+        """Return what was gathered and what is in the pipe, though its end has not come."""
+        self._check_error()
+        self.budget = LAST_READS
+        if not self.eof:
+            self._gather()
+            self._check_error()
+        if self._held() > self.most:
+            raise self._overrun()
+        return self._take_all()
+
+    def _peek(self):
+        """Return a copy of all that is held."""
+        cdef bytes rest = psn_buf_peek(&self.buf)[:psn_buf_len(&self.buf)]
+        if self.gathered_len == 0:
+            return rest
+        return PyBytes_FromStringAndSize(block_start(self.gathered), self.gathered_len) + rest
+
+    cdef int _gather_for(self) except -1:
+        """Gather for somebody who waits, and who hears of it if it is too much."""
+        self._gather()
+        if self.gathered_len > self.most and self.waiter is not None:
+            waiter, self.waiter = self.waiter, None
+            self.gathering = False
+            self._tell(waiter, self._overrun())
+        return 0
+
     cdef int _gather(self) except -1:
         """Read into one growing block, a budget's worth at a time."""
         cdef ssize_t n
         cdef Py_ssize_t room
         self._gather_buffer()
-        while not self.eof and self.error is None and self.fd >= 0 and not self.stopped:
+        while (not self.eof and self.error is None and self.fd >= 0 and not self.stopped
+               and self.gathered_len <= self.most):
             if self.budget <= 0:
                 self.more = True
                 self._schedule()
                 return 0
             self.budget -= 1
-            room = self._grow(CHUNK)
+            room = min(self._grow(CHUNK), self.most + 1 - self.gathered_len)
             n = psn_sys_read(
                 self.fd, block_start(self.gathered) + self.gathered_len, room)
             if n > 0:

@@ -52,7 +52,12 @@ cdef object pop_exactly(object reader, object n):
 
 
 cdef object pop_until(object reader, object separator):
-    cdef list separators = separators_of(separator)
+    cdef list separators
+    if type(separator) is bytes and separator:
+        found = (<Reader>reader)._take_until(<bytes>separator)
+        if found is not None:
+            return found
+    separators = separators_of(separator)
     (<Reader>reader)._check_error()
     found = (<Reader>reader)._try_until(separators, 0)
     return None if type(found) is int else found

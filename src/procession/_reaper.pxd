@@ -7,6 +7,7 @@ from procession._psn cimport psn_exit, psn_ref, psn_waiter
 cdef class Mortal(Source):
     cdef readonly int pid
     cdef readonly object returncode
+    cdef bytes usage            # a struct rusage, None where the kernel does not tell
     cdef bint living            # the end is still to come, and to be heard of
     cdef bint by_number         # without a pidfd
     cdef list waiters           # of those who wait for the end, or None
@@ -42,6 +43,13 @@ cdef class Bell(Source):
     cdef _ring(self)
     cdef _keep_ticking(self)
 
+
+# The children of a loop that is closed, which may go on: they are reaped some day. Takes
+# the pidfd over.
+cdef int leave_behind(psn_ref ref) except -1
+
+# Reap those that have ended.
+cdef int sweep() except -1
 
 # Whether children are to have pidfds, given that the kernel has them.
 cdef bint wants_pidfd() noexcept

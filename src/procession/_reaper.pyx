@@ -6,6 +6,7 @@ children. A clock rings, too, for what neither can tell: that somebody else has 
 or has taken the signal.
 """
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport ECHILD, ESRCH, errno
 from libc.stdint cimport uint32_t, uint64_t
@@ -16,6 +17,7 @@ from procession._engine cimport Engine, engine_of, Source
 from procession._errors cimport as_int, check, error_of
 from procession._psn cimport (
     PSN_EXIT_UNKNOWN,
+    PSN_EXIT_WAITID,
     PSN_POLL_READ,
     psn_exit,
     psn_ref_signal,
@@ -30,6 +32,7 @@ from procession._psn cimport (
     psn_waiter_close,
     psn_waiter_open,
     psn_waiter_poke,
+    rusage,
 )
 from procession._waiter cimport Waiter
 
@@ -141,6 +144,8 @@ cdef class Mortal(Source):
             self.returncode = -WTERMSIG(exit.status)
         else:
             self.returncode = WEXITSTATUS(exit.status)
+        if exit.source == PSN_EXIT_WAITID:
+            self.usage = PyBytes_FromStringAndSize(<char *>&exit.usage, sizeof(rusage))
         self.living = False
         self.close_fd()
         self._leave_bell()
@@ -185,6 +190,22 @@ cdef class Mortal(Source):
         cdef int rc = psn_ref_signal(self.ref(), number)
         if rc != -ESRCH:
             check(rc)
+
+    @property
+    def rusage(self):
+        """What the child has used; None before the end, and if somebody else reaped it."""
+        cdef const rusage *used
+        if self.usage is None:
+            return None
+        used = <const rusage *>PyBytes_AS_STRING(self.usage)
+        from resource import struct_rusage
+        return struct_rusage((
+            used.ru_utime.tv_sec + used.ru_utime.tv_usec * 1e-6,
+            used.ru_stime.tv_sec + used.ru_stime.tv_usec * 1e-6,
+            used.ru_maxrss, used.ru_ixrss, used.ru_idrss, used.ru_isrss,
+            used.ru_minflt, used.ru_majflt, used.ru_nswap,
+            used.ru_inblock, used.ru_oublock, used.ru_msgsnd, used.ru_msgrcv,
+            used.ru_nsignals, used.ru_nvcsw, used.ru_nivcsw))
 
     def poll(self):
         """Ask the kernel; return the returncode, None while the child runs."""
@@ -267,6 +288,7 @@ cdef class Bell(Source):
     cdef _ring(self):
         cdef Mortal mortal
         failed = None
+        sweep()
         for listener in tuple(self.listeners):
             mortal = listener
             # One that fails must not cost the others their end.
@@ -321,6 +343,39 @@ cdef Bell bell_of(Engine engine):
         bell._open()
         engine.bell = bell
     return <Bell>engine.bell
+
+
+# Children without a loop
+
+
+@cython.final
+cdef class LeftBehind:
+    cdef psn_ref ref
+
+    def __dealloc__(self):
+        psn_sys_close(&self.ref.pidfd)
+
+
+cdef list _left_behind = []
+
+
+cdef int leave_behind(psn_ref ref) except -1:
+    cdef LeftBehind child = LeftBehind()
+    child.ref = ref
+    _left_behind.append(child)
+    return 0
+
+
+cdef int sweep() except -1:
+    global _left_behind
+    cdef psn_exit exit
+    if not _left_behind:
+        return 0
+    children, _left_behind = _left_behind, []
+    for child in children:
+        if psn_reap_take((<LeftBehind>child).ref, &exit) == 0:
+            _left_behind.append(child)
+    return 0
 
 
 # Children of the program's own

@@ -70,6 +70,13 @@ cdef class Waiter:
         self.schedule()
         return True
 
+    def expire(self, error):
+        """End the wait with an exception; return False if it is over."""
+        if not self.settle(error):
+            return False
+        self.schedule()
+        return True
+
     def result(self):
         """Return None, or raise what went wrong."""
         if self.state == PENDING:

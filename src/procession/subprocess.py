@@ -8,15 +8,20 @@ import sys
 from asyncio.subprocess import SubprocessStreamProtocol
 from operator import index
 from signal import SIGKILL, SIGTERM
-from subprocess import DEVNULL, PIPE, STDOUT
-from typing import Any
+from subprocess import DEVNULL, PIPE, STDOUT, TimeoutExpired
+from typing import TYPE_CHECKING, Any
 
 from procession import _child
 from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
+from procession.communicating import check_limit, collect, partial
+from procession.deadline import Deadline, Late
 from procession.debuglog import Log
 from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
 from procession.transport import ProcessTransport, transport_of
 from procession.waiting import end_of
+
+if TYPE_CHECKING:
+    import resource
 
 __all__ = [
     "DEVNULL",
@@ -36,13 +41,17 @@ class Process(asyncio.subprocess.Process):
         pid: its number.
         stdin: a StreamWriter, None without stdin=PIPE.
         stdout, stderr: a StreamReader, None without PIPE.
+        grace: how many seconds aclose(), and so `async with`, leaves the child to end
+            after SIGTERM. 5, to be set by the program.
     """
 
     stdin: StreamWriter | None
     stdout: StreamReader | None
     stderr: StreamReader | None
+    grace: float = 5.0
     _transport_ref: Any = None
     _is_closing = False  # by its transport's close()
+    _is_detached = False
 
     def __init__(
         self,
@@ -79,14 +88,37 @@ class Process(asyncio.subprocess.Process):
         """
         return self._child.poll()
 
-    async def wait(self) -> int:
+    @property
+    def rusage(self) -> resource.struct_rusage | None:
+        """What the child has used, with those of its own children that it has waited for.
+
+        Not in asyncio. As resource.getrusage() gives it: seconds, kilobytes, counts. None
+        while the child runs, and if somebody else has reaped it.
+        """
+        return self._child.rusage
+
+    async def wait(self, timeout: float | None = None) -> int:
         """Wait for the exit and return the returncode.
 
         Returns when the child has ended, whoever holds its pipes and however much of its
         output is unread. Any number of tasks may wait; cancelling one changes nothing for
         the child or the others.
+
+        Args:
+            timeout: how many seconds to wait at most. Not in asyncio.
+
+        Raises:
+            subprocess.TimeoutExpired: the child still runs. It goes on, and can be waited
+                for again.
         """
-        return await end_of(self._child)
+        if timeout is None:
+            return await end_of(self._child)
+        try:
+            return await end_of(self._child, Deadline(self._loop, timeout))
+        except Late:
+            if self.poll() is None:
+                raise TimeoutExpired(self._command(), timeout) from None
+        return self.returncode  # type: ignore[return-value]
 
     def send_signal(self, signal: int) -> None:
         """Send a signal to the child.
@@ -113,20 +145,41 @@ class Process(asyncio.subprocess.Process):
         """Send SIGKILL, as send_signal() does."""
         self.send_signal(SIGKILL)
 
-    async def communicate(self, input: Any = None) -> tuple[bytes, bytes]:
+    async def communicate(
+        self,
+        input: Any = None,
+        *,
+        timeout: float | None = None,
+        eof_grace: float | None = None,
+        limit: int | None = None,
+    ) -> tuple[bytes, bytes]:
         """Write input, close stdin, read stdout and stderr to their ends, wait for the exit.
 
         Returns (stdout, stderr), None for what is not a pipe. A child that does not read
-        its input is no error. Cancelled, it loses nothing: called again (without the
-        input, which goes on being sent) it returns everything.
+        its input is no error. Cancelled or failed, it loses nothing: called again (without
+        the input, which goes on being sent) it returns everything.
+
+        Args, which asyncio does not have:
+            timeout: how many seconds all of this may take.
+            eof_grace: how many seconds after the exit to wait for the ends of the outputs,
+                which others may hold open, such as what the child has started in the
+                background. Then what has come is returned, and the pipes stay open. None:
+                as long as it takes.
+            limit: how many bytes each output may have. It bounds the memory that is taken.
 
         Raises:
             TypeError: input is not bytes-like; nothing has been done then.
             ValueError: an earlier call, which was cancelled, sends its input already.
             RuntimeError: another task waits for data of stdout or stderr.
+            subprocess.TimeoutExpired: with a copy of what has come so far as its `output`
+                and `stderr`. The child goes on.
+            asyncio.LimitOverrunError: an output is longer than the limit. The child goes on
+                until the pipe is full.
         """
         if (self.stdin, self.stdout, self.stderr) != self._streams:
-            return await self._communicate_through(input)
+            return await self._communicate_through(input, timeout, eof_grace, limit)
+        if timeout is not None or eof_grace is not None or limit is not None:
+            return await self._communicate_within(input, timeout, eof_grace, limit)
         self._feed(input)
         readers = [reader for reader in (self.stdout, self.stderr) if reader is not None]
         waiters: list[Any] = []
@@ -147,8 +200,24 @@ class Process(asyncio.subprocess.Process):
         errors = None if self.stderr is None else await self.stderr.read()
         return output, errors  # type: ignore[return-value]
 
-    async def _communicate_through(self, input: Any) -> tuple[bytes, bytes]:
+    async def _communicate_within(
+        self, input: Any, timeout: float | None, eof_grace: float | None, limit: int | None
+    ) -> tuple[bytes, bytes]:
+        deadline = Deadline(self._loop, timeout)
+        most = check_limit(limit)
+        self._feed(input)
+        try:
+            return await collect(self, deadline, eof_grace, most)  # type: ignore[return-value]
+        except Late:
+            output, errors = partial(self.stdout), partial(self.stderr)
+            raise TimeoutExpired(self._command(), timeout or 0, output, errors) from None
+
+    async def _communicate_through(
+        self, input: Any, timeout: float | None, eof_grace: float | None, limit: int | None
+    ) -> tuple[bytes, bytes]:
         """communicate() by way of streams that the program has put in place of ours."""
+        if eof_grace is not None or limit is not None:
+            raise ValueError("eof_grace and limit need the streams that the process came with")
 
         async def feed() -> None:
             if self.stdin is not None:
@@ -161,9 +230,74 @@ class Process(asyncio.subprocess.Process):
         async def read(reader: Any) -> Any:
             return None if reader is None else await reader.read()
 
-        _, output, errors = await asyncio.gather(feed(), read(self.stdout), read(self.stderr))
+        async def all_of_it() -> tuple[bytes, bytes]:
+            _, output, errors = await asyncio.gather(feed(), read(self.stdout), read(self.stderr))
+            await self.wait()
+            return output, errors
+
+        if timeout is None:
+            return await all_of_it()
+        try:
+            return await asyncio.wait_for(all_of_it(), timeout)
+        except (TimeoutError, asyncio.TimeoutError):
+            raise TimeoutExpired(self._command(), timeout) from None
+
+    # Its end, in order
+
+    async def aclose(self) -> None:
+        """End the child, reap it and close its pipes, as `async with` does on leaving.
+
+        Not in asyncio. stdin is closed and SIGTERM sent; if that has not ended the child
+        after `grace` seconds, SIGKILL is. A child that has ended already, or was detached,
+        gets no signal. Cancelled, it sends SIGKILL at once and leaves the rest to the
+        event loop. What was read stays in the streams.
+
+        Raises:
+            PermissionError: the child runs as another user now, and cannot be ended.
+        """
+        stdin, *outputs = self._streams
+        try:
+            if stdin is not None:
+                stdin.close()
+            if not self._is_detached and self.poll() is None:
+                await self._end()
+        finally:
+            if stdin is not None:
+                stdin._abort()
+            for output in outputs:
+                if output is not None:
+                    output._shut()
+
+    async def _end(self) -> None:
+        try:
+            self.terminate()
+            with contextlib.suppress(TimeoutExpired):
+                await self.wait(self.grace)
+        finally:
+            # Also where this was cancelled.
+            if self.returncode is None:
+                self.kill()
         await self.wait()
-        return output, errors
+
+    async def __aenter__(self) -> Process:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def detach(self) -> None:
+        """Leave the child to itself: neither aclose() nor the end of its event loop ends it.
+
+        Not in asyncio. Its exit is still learnt of and waited for as before while the loop
+        runs; a child that ends later is reaped when the next one is started. Pipes are
+        closed with the loop, so a child that is to outlive it should have none.
+        """
+        self._is_detached = True
+        self._child.detach()
+
+    def _command(self) -> Any:
+        """What ran, as subprocess.Popen has it in its `args`."""
+        return list(self._args) if isinstance(self._args, tuple) else self._args
 
     def _feed(self, input: Any) -> None:
         """Write input and close stdin behind it; the engine does the rest."""

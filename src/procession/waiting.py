@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 
 from procession._reaper import Mortal, adopt
+from procession.deadline import Deadline
 
 
-async def end_of(child: Mortal) -> int:
-    """Wait for the end and return the returncode. Cancelled, it changes nothing."""
+async def end_of(child: Mortal, deadline: Deadline | None = None) -> int:
+    """Wait for the end and return the returncode. Cancelled, it changes nothing.
+
+    Raises:
+        Late: the deadline came first.
+    """
     if child.returncode is None:
         waiter = child._begin_wait()
         try:
-            await waiter
+            if deadline is None:
+                await waiter
+            else:
+                await deadline.wait(waiter)
         except BaseException:
             child._wait_failed(waiter)
             raise
+        finally:
+            del waiter
     return child.returncode  # type: ignore[return-value]
 
 
