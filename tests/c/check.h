@@ -71,11 +71,24 @@ static inline int is_alone(int descriptors)
            count_entries("/proc/self/fd") == descriptors;
 }
 
+/* What an assertion says does not name the test. */
+static const char *running_test;
+
+static inline void name_test(int sig)
+{
+    (void)sig;
+    (void)!write(STDERR_FILENO, "in ", 3);
+    (void)!write(STDERR_FILENO, running_test, strlen(running_test));
+    (void)!write(STDERR_FILENO, "\n", 1);
+}
+
 /* Detached threads may still be on their way out, hence the patience. */
 static inline void check_test(const char *name, void (*test)(void))
 {
     int descriptors = count_entries("/proc/self/fd");
 
+    running_test = name;
+    signal(SIGABRT, name_test);
     test();
     for (int waited = 0; !is_alone(descriptors); waited++) {
         if (waited == 2 * PATIENCE_MS) {
