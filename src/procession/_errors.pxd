@@ -1,5 +1,8 @@
-# The exception that a negative errno stands for.
+# The exception that a negative errno stands for. Where it says that something has run out
+# the exception has an attribute `limit` that names it.
 cdef object error_of(ssize_t rc)
+# The same for errors of the kernel, whose ENOMEM is an OSError, as in the interpreter.
+cdef object os_error_of(ssize_t rc, filename=*)
 # Raise it; 0 and counts pass.
 cdef int check(ssize_t rc) except -1
 # What C functions of the interpreter make of an argument that is to be an int: floats are

@@ -1,15 +1,38 @@
 """The one place where a negative errno of the C core becomes an exception."""
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.number cimport PyNumber_Index
-from libc.errno cimport ENOMEM
+from libc.errno cimport EAGAIN, EMFILE, ENFILE, ENOMEM
 from libc.limits cimport INT_MAX, INT_MIN
 from libc.string cimport strerror
 
 
+# What has run out, by the error that says so.
+cdef dict LIMITS = {
+    EAGAIN: "processes",
+    EMFILE: "open files",
+    ENFILE: "system open files",
+    ENOMEM: "memory",
+}
+
+
+cdef object with_limit(error, ssize_t rc):
+    limit = LIMITS.get(-rc)
+    if limit is not None:
+        error.limit = limit
+    return error
+
+
 cdef object error_of(ssize_t rc):
     if rc == -ENOMEM:
-        return MemoryError()
-    return OSError(-rc, strerror(<int>-rc).decode())
+        return with_limit(MemoryError(), rc)
+    return os_error_of(rc)
+
+
+cdef object os_error_of(ssize_t rc, filename=None):
+    message = strerror(<int>-rc).decode()
+    if filename is None:
+        return with_limit(OSError(-rc, message), rc)
+    return with_limit(OSError(-rc, message, filename), rc)
 
 
 cdef int check(ssize_t rc) except -1:

@@ -11,11 +11,12 @@ from posix.signal cimport kill
 from posix.types cimport gid_t, pid_t
 
 from procession._engine cimport Engine, Source
-from procession._errors cimport as_int, check, error_of
+from procession._errors cimport as_int, check, error_of, os_error_of
 from procession._psn cimport (
     PSN_POLL_READ,
     PSN_STEP_CHDIR,
     PSN_STEP_EXEC,
+    PSN_STEP_MEMORY,
     PSN_STEP_PREEXEC,
     psn_abilities,
     psn_argv,
@@ -231,7 +232,8 @@ cdef int learn_abilities(psn_abilities *can) except -1:
         with nogil:
             rc = psn_spawn_probe(&stack, &found)
         psn_stack_free(&stack)
-        check(rc)
+        if rc < 0:
+            raise os_error_of(rc)
         _abilities = found
         _has_abilities = True
     can[0] = _abilities
@@ -374,7 +376,7 @@ cdef int open_pipe(Newborn newborn, int i, pipesize) except -1:
     cdef int ends[2]
     cdef int child = 0 if i == 0 else 1
     if pipe2(ends, O_CLOEXEC) < 0:
-        raise error_of(-errno)
+        raise os_error_of(-errno)
     newborn.job.ends[i] = ends[child]
     newborn.ends[i] = ends[1 - child]
     # Ours only: the child's end is another open file description and stays blocking.
@@ -389,7 +391,8 @@ cdef int own(int fd) except -1:
     """Return a copy of the caller's descriptor: what it does with its own in the meantime
     does not matter then."""
     cdef int copy = psn_sys_dup(fd)
-    check(copy)
+    if copy < 0:
+        raise os_error_of(copy)
     return copy
 
 
@@ -407,7 +410,7 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
         elif wish == DEVNULL:
             job.ends[i] = open("/dev/null", O_RDWR | O_CLOEXEC)
             if job.ends[i] < 0:
-                raise error_of(-errno)
+                raise os_error_of(-errno)
         elif i == 2 and wish == STDOUT:
             if job.ends[1] < 0:
                 job.ends[2] = own(as_int(sys.__stdout__.fileno()))
@@ -461,13 +464,14 @@ cdef object failure(psn_job *job, command):
     cdef psn_report *report = &job.born.report
     if report.step == PSN_STEP_PREEXEC:
         return SubprocessError("Exception occurred in preexec_fn.")
+    if report.step == PSN_STEP_MEMORY:
+        return error_of(report.err)
+    filename = None
     if report.step == PSN_STEP_EXEC:
         filename = command.executable
     elif report.step == PSN_STEP_CHDIR:
         filename = command.cwd
-    else:
-        return error_of(report.err)
-    return OSError(-report.err, os.strerror(-report.err), filename)
+    return os_error_of(report.err, filename)
 
 
 # The slow road
@@ -510,7 +514,7 @@ cdef Fork fork(Engine engine, Newborn newborn, command):
     cdef int ends[2]
     cdef int report_fd, err
     if pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0:
-        raise error_of(-errno)
+        raise os_error_of(-errno)
     waiting.fd = ends[0]
     try:
         # Out of the way of the child's stdio.
@@ -531,14 +535,14 @@ cdef Fork fork(Engine engine, Newborn newborn, command):
     psn_sys_close(&report_fd)
     psn_job_close_ends(job)
     if job.born.pid < 0:
-        raise error_of(err)
+        raise os_error_of(err)
     if (<Spawner>engine.spawner).can.has_pidfd:
         job.born.pidfd = <int>syscall(SYS_pidfd_open, job.born.pid, 0)
         if job.born.pidfd < 0:
             err = -errno
             kill(job.born.pid, SIGKILL)
             waitpid(job.born.pid, NULL, 0)
-            raise error_of(err)
+            raise os_error_of(err)
     waiting.newborn = newborn
     try:
         engine.watch(waiting, waiting.fd, PSN_POLL_READ)

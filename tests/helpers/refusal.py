@@ -14,9 +14,14 @@ REFUSE = 0x00050000
 P_PIDFD = 3
 CLONE_PIDFD = 0x1000
 
-# The same numbers on every architecture, but for clone and waitid.
+CLONE_THREAD = 0x10000
+
+# The same numbers on every architecture, but for those in the table.
 PIDFD_SEND_SIGNAL, PIDFD_OPEN, CLONE3, CLOSE_RANGE, PIDFD_GETFD = 424, 434, 435, 436, 438
-NUMBERS = {"x86_64": {"clone": 56, "waitid": 247}, "aarch64": {"clone": 220, "waitid": 95}}
+NUMBERS = {
+    "x86_64": {"clone": 56, "waitid": 247, "pipe2": 293},
+    "aarch64": {"clone": 220, "waitid": 95, "pipe2": 59},
+}
 
 LOAD, JUMP_IF_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 NUMBER, FIRST_ARGUMENT = 0, 16
@@ -61,6 +66,34 @@ def refuse_pidfds(name):
         instruction(JUMP_IF_SET, CLONE_PIDFD, 0, 1),
         instruction(RETURN, invalid),
         instruction(RETURN, ALLOW),
+        instruction(RETURN, ALLOW),
+    ]
+    install(b"".join(program), len(program))
+
+
+def refuse_children(name):
+    """Let no process be made any more by clone(), with the error of this name; threads can
+    be."""
+    program = [
+        instruction(LOAD, NUMBER),
+        # The C library then makes threads by clone(), whose flags can be seen.
+        instruction(JUMP_IF_EQUAL, CLONE3, 0, 1),
+        instruction(RETURN, REFUSE | errno.ENOSYS),
+        instruction(JUMP_IF_EQUAL, NUMBERS[platform.machine()]["clone"], 0, 3),
+        instruction(LOAD, FIRST_ARGUMENT),
+        instruction(JUMP_IF_SET, CLONE_THREAD, 1, 0),
+        instruction(RETURN, REFUSE | getattr(errno, name)),
+        instruction(RETURN, ALLOW),
+    ]
+    install(b"".join(program), len(program))
+
+
+def refuse_pipes(name):
+    """Let no pipe be made any more, with the error of this name."""
+    program = [
+        instruction(LOAD, NUMBER),
+        instruction(JUMP_IF_EQUAL, NUMBERS[platform.machine()]["pipe2"], 0, 1),
+        instruction(RETURN, REFUSE | getattr(errno, name)),
         instruction(RETURN, ALLOW),
     ]
     install(b"".join(program), len(program))
