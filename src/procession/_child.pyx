@@ -74,7 +74,7 @@ cdef class Child(Newborn):
             engine.unuse()
             engine.look_idle()
             raise
-        engine.held.add(self)
+        engine.enter(self)
 
     cdef int _born(self) except -1:
         """The outcome of the spawn is known."""
@@ -140,7 +140,7 @@ cdef class Child(Newborn):
         """Nothing more will come of this child."""
         self.close_ends()
         self.streams = self.owner = None
-        self.engine.held.discard(self)
+        self.engine.leave(self)
 
     cdef _tell(self, error):
         """Tell the outcome; return whether somebody still wants it."""

@@ -43,6 +43,9 @@ cdef class Engine:
     cdef int forks              # after a fork the other process owns nothing here
     cdef int wake_fd            # borrowed from the spawner: written to, it wakes the loop
     cdef set held               # sources kept alive: children that run, pipes of transports
+    cdef int children           # of those held: being started, or running
+    cdef readonly int ended     # children that have ended so far
+    cdef dict ends              # waiters for the end of any child, in their order
     cdef list deferred          # sources with a turn to come
     cdef Source spawner         # made with the first spawn, closed when all is idle
     cdef Source bell            # the same with the first child without a pidfd
@@ -62,6 +65,12 @@ cdef class Engine:
     cdef int change(self, Source source, uint32_t events) except -1
     cdef void unwatch(self, Source source) noexcept
     cdef int defer(self, Source source) except -1
+    # A child is being started or taken over, and held from now on.
+    cdef int enter(self, Source child) except -1
+    # It is held no more, and has told who waits for it. Twice is fine.
+    cdef int leave(self, Source child) except -1
+    # A child has ended.
+    cdef int tell_end(self) except -1
     # The wait is over, by an error if it is not None. Return whether it was not before.
     # Nothing of the task runs inside this call.
     cdef bint wake(self, Waiter waiter, error) except -1

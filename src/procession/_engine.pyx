@@ -122,6 +122,7 @@ cdef class Engine:
         psn_poll_init(&self.poll)
         self.free_slots = []
         self.held = set()
+        self.ends = {}
         self.deferred = []
         self.awake = deque()
         self.forks = _forks
@@ -273,6 +274,39 @@ cdef class Engine:
             except BaseException as exc:
                 interrupt = exc
         self.end_turn(interrupt)
+
+    cdef int enter(self, Source child) except -1:
+        self.held.add(child)
+        self.children += 1
+        return 0
+
+    cdef int leave(self, Source child) except -1:
+        if child not in self.held:
+            return 0
+        self.held.discard(child)
+        self.children -= 1
+        # Nobody is left who could end: one that could not be started was the last.
+        if self.children == 0:
+            self.tell_end()
+        return 0
+
+    cdef int tell_end(self) except -1:
+        waiters, self.ends = self.ends, {}
+        for waiter in waiters:
+            self.wake(waiter, None)
+        return 0
+
+    def begin_end(self):
+        """Return what is done with the end of any child, or None if there is no child."""
+        if self.children == 0:
+            return None
+        waiter = Waiter(self.loop)
+        self.ends[waiter] = None
+        return waiter
+
+    def end_failed(self, waiter):
+        """Nobody waits any more for what begin_end() has returned."""
+        self.ends.pop(waiter, None)
 
     cdef bint wake(self, Waiter waiter, error) except -1:
         if not waiter.settle(error):

@@ -152,6 +152,8 @@ cdef class Mortal(Source):
         waiters, self.waiters = self.waiters, None
         for waiter in waiters or ():
             self.engine.wake(waiter, None)
+        self.engine.ended += 1
+        self.engine.tell_end()
         self.on_end()
         return 0
 
@@ -393,10 +395,10 @@ cdef class Adopted(Mortal):
     cdef forget_quietly(self):
         cdef psn_ref ref = self.forget()
         psn_sys_close(&ref.pidfd)
-        self.engine.held.discard(self)
+        self.engine.leave(self)
 
     cdef int on_end(self) except -1:
-        self.engine.held.discard(self)
+        self.engine.leave(self)
         return 0
 
     def _wait_failed(self, waiter):
@@ -447,5 +449,5 @@ def adopt(loop, pid):
     finally:
         engine.unuse()
         engine.look_idle()
-    engine.held.add(adopted)
+    engine.enter(adopted)
     return adopted

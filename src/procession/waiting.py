@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from procession._engine import engine_of
 from procession._reaper import Mortal, adopt
 from procession.deadline import Deadline
 
@@ -27,6 +28,34 @@ async def end_of(child: Mortal, deadline: Deadline | None = None) -> int:
         finally:
             del waiter
     return child.returncode  # type: ignore[return-value]
+
+
+def count_ends(loop: asyncio.AbstractEventLoop) -> int:
+    """Return a number that changes with the end of any child of the loop."""
+    return engine_of(loop).ended
+
+
+async def next_end(loop: asyncio.AbstractEventLoop, since: int | None = None) -> bool:
+    """Wait until any child of the loop ends; return False at once if there is none.
+
+    For whoever has met a limit and wants to try again when something was given back. With
+    `since`, what count_ends() returned before the attempt, an end in the meantime counts.
+    A child that is being started is one; that it could not be started wakes nobody unless
+    it was the last, so that those who try together do not wake each other in vain. To be
+    awaited on the loop. Cancelled, it changes nothing.
+    """
+    engine = engine_of(loop)
+    if since is not None and since != engine.ended:
+        return True
+    waiter = engine.begin_end()
+    if waiter is None:
+        return False
+    try:
+        await waiter
+    except BaseException:
+        engine.end_failed(waiter)
+        raise
+    return True
 
 
 async def wait_pid(pid: int) -> int:
