@@ -489,9 +489,14 @@ cdef class Fork(Source):
         return 0
 
 
-cdef void be_child(psn_job *job, int report_fd, preexec_fn, bint inherits_env) noexcept:
+cdef void be_child(psn_job *job, int *gate, int report_fd, preexec_fn,
+                   bint inherits_env) noexcept:
     """The child's side of fork. Never returns."""
     cdef psn_report *report = &job.born.report
+    cdef char byte
+    psn_sys_close(&gate[1])
+    psn_sys_read(gate[0], &byte, 1)
+    psn_sys_close(&gate[0])
     # Nothing was blocked for the fork, and what preexec_fn changes has to stay.
     job.plan.signal_mask = NULL
     if psn_child_prepare(&job.plan, report) == 0:
@@ -512,6 +517,9 @@ cdef Fork fork(Engine engine, Newborn newborn, command):
     cdef psn_job *job = newborn.job
     cdef Fork waiting = Fork()
     cdef int ends[2]
+    # Where the child waits until the parent has all that it needs: one that has ended may
+    # be reaped by somebody else, and its number be another's, before there is a pidfd.
+    cdef int gate[2]
     cdef int report_fd, err
     if pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0:
         raise os_error_of(-errno)
@@ -521,33 +529,47 @@ cdef Fork fork(Engine engine, Newborn newborn, command):
         report_fd = own(ends[1])
     finally:
         psn_sys_close(&ends[1])
+    if pipe2(gate, O_CLOEXEC) < 0:
+        err = -errno
+        psn_sys_close(&report_fd)
+        raise os_error_of(err)
     collects = gc.isenabled()
     gc.disable()
     PyOS_BeforeFork()
     job.born.pid = c_fork()
     if job.born.pid == 0:
         PyOS_AfterFork_Child()
-        be_child(job, report_fd, command.preexec_fn, command.env is None)
+        be_child(job, gate, report_fd, command.preexec_fn, command.env is None)
     err = -errno
     PyOS_AfterFork_Parent()
     if collects:
         gc.enable()
     psn_sys_close(&report_fd)
     psn_job_close_ends(job)
-    if job.born.pid < 0:
-        raise os_error_of(err)
-    if (<Spawner>engine.spawner).can.has_pidfd:
-        job.born.pidfd = <int>syscall(SYS_pidfd_open, job.born.pid, 0)
-        if job.born.pidfd < 0:
-            err = -errno
-            kill(job.born.pid, SIGKILL)
-            waitpid(job.born.pid, NULL, 0)
-            raise os_error_of(err)
-    waiting.newborn = newborn
     try:
-        engine.watch(waiting, waiting.fd, PSN_POLL_READ)
+        if job.born.pid < 0:
+            raise os_error_of(err)
+        waiting.newborn = newborn
+        attend(engine, waiting)
+        # By a byte, since another child of a fork may hold a copy of this end; and while
+        # the other end is open here, so that nothing is signalled if the child is gone.
+        psn_sys_write(gate[1], b"\0", 1)
+    finally:
+        psn_sys_close(&gate[0])
+        psn_sys_close(&gate[1])
+    return waiting
+
+
+cdef int attend(Engine engine, Fork waiting) except -1:
+    """Get what is needed to hear of a child that waits at its gate, else end it."""
+    cdef psn_job *job = waiting.newborn.job
+    try:
+        if (<Spawner>engine.spawner).can.has_pidfd:
+            job.born.pidfd = <int>syscall(SYS_pidfd_open, job.born.pid, 0)
+            if job.born.pidfd < 0:
+                raise os_error_of(-errno)
+        return engine.watch(waiting, waiting.fd, PSN_POLL_READ)
     except BaseException:
         kill(job.born.pid, SIGKILL)
         waitpid(job.born.pid, NULL, 0)
         raise
-    return waiting
