@@ -34,15 +34,22 @@ static inline int psn_ref_wait(struct psn_ref ref, int options, siginfo_t *info,
     return info->si_pid != 0;
 }
 
+/* Whether nobody has reaped the child yet, so that its number means nobody else. */
+static inline int psn_ref_is_there(struct psn_ref ref)
+{
+    siginfo_t info;
+
+    return psn_ref_wait(ref, WNOHANG | WNOWAIT, &info, NULL) >= 0;
+}
+
 /* Open the pidfd of a child by its number. Returns -1 where there is none, or the
  * number is no child's any more. */
 static inline int psn_ref_open(pid_t pid)
 {
     struct psn_ref ref = {pid, (int)syscall(SYS_pidfd_open, pid, 0)};
-    siginfo_t info;
 
     /* In this order: whom the pidfd means has not been replaced by another since. */
-    if (ref.pidfd >= 0 && psn_ref_wait(ref, WNOHANG | WNOWAIT, &info, NULL) < 0)
+    if (ref.pidfd >= 0 && !psn_ref_is_there(ref))
         psn_sys_close(&ref.pidfd);
     return ref.pidfd;
 }

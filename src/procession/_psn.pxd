@@ -121,6 +121,7 @@ cdef extern from "psn_ref.h" nogil:
     struct psn_ref:
         pid_t pid
         int pidfd
+    int psn_ref_is_there(psn_ref ref)
     int psn_ref_signal(psn_ref ref, int sig)
 
 

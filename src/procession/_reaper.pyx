@@ -24,6 +24,7 @@ from procession._psn cimport (
     psn_reap_take,
     psn_reap_wait,
     psn_ref,
+    psn_ref_is_there,
     psn_sigchld_close,
     psn_sigchld_open,
     psn_sys_close,
@@ -430,7 +431,9 @@ def adopt(loop, pid):
     cdef Adopted adopted
     for held in engine.held:
         if isinstance(held, Mortal) and (<Mortal>held).living and (<Mortal>held).pid == number:
-            return held
+            # Somebody else may have reaped it, and its number be another child's.
+            if psn_ref_is_there((<Mortal>held).ref()) or not is_child(number):
+                return held
     if number <= 0:
         raise ValueError(f"pid must be a positive number, not {number}")
     adopted = Adopted()

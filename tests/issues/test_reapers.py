@@ -189,6 +189,25 @@ def test_a_cancelled_spawn_ends_no_other_process_that_has_the_number(sp):
     in_namespace(lambda: asyncio.run(main()))
 
 
+@own_interpreter(not_run("there is no wait_pid()"), needs_pidfd=True)
+def test_wait_pid_means_the_process_that_has_the_number_now(sp):
+    from procession import wait_pid
+
+    async def main():
+        child = await reaped_by_another(sp)
+        other = start_with_number(child.pid, "exit 5")
+        waiting = asyncio.ensure_future(wait_pid(other.pid))
+        await asyncio.sleep(0)
+        other.stdin.close()
+
+        assert await asyncio.wait_for(waiting, patience.seconds) == 5
+
+        assert await asyncio.wait_for(child.wait(), patience.seconds) == status(3)
+        other.returncode = 5
+
+    in_namespace(lambda: asyncio.run(main()))
+
+
 @own_interpreter()
 async def test_stopping_and_continuing_is_no_end(sp):
     child = await sp.create_subprocess_shell("read line; exit 4", stdin=sp.PIPE)
