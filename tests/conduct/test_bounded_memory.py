@@ -1,0 +1,228 @@
+"""Memory is bounded by limits, not by what a child or the program has to say."""
+
+import asyncio
+import gc
+
+from children import bytes_written, until_still
+from helpers.leftovers import resident
+from helpers.own_interpreter import not_run, own_interpreter, skip
+from helpers.turns import turn
+
+KIB, MIB = 1 << 10, 1 << 20
+
+# What a pipe holds once its stream has flowed.
+PIPE = 256 * KIB
+
+# What one read brings, by which a limit may be passed.
+READ = 64 * KIB
+
+LIMIT = 64 * KIB
+
+# Whatever the amount, the parent may grow by this.
+GROWTH = 256 * KIB
+
+AMOUNTS = [16 * MIB, 128 * MIB]
+SLOW_AMOUNT = 4096 * MIB
+
+NOT_OURS = not_run("asyncio's buffers are not ours to test")
+
+
+def start_to_measure():
+    """Return the resident memory, where it says something."""
+    with open("/proc/self/maps") as maps:
+        if "libasan" in maps.read():
+            skip("a sanitizer keeps what is freed")
+    gc.collect()
+    return resident()
+
+
+def flood(size):
+    return ("head", "-c", str(size), "/dev/zero")
+
+
+async def read_with_pauses(sp, size):
+    """Read slowly what a child writes fast; return the largest growth on the way."""
+    child = await sp.create_subprocess_exec(*flood(size), stdout=sp.PIPE)
+    pauses, left, growth = size // 8, size, 0
+    before = start_to_measure()
+    while piece := await child.stdout.read(READ):
+        left -= len(piece)
+        if left % pauses < len(piece):
+            # The child goes on writing until the pipe is full.
+            await turn(10)
+            assert len(child.stdout._buffer) <= 2 * LIMIT + READ
+        del piece
+        growth = max(growth, resident() - before)
+    assert left == 0
+    assert await child.wait() == 0
+    return growth
+
+
+@own_interpreter(NOT_OURS)
+async def test_what_a_slow_reader_needs_does_not_depend_on_the_amount(sp):
+    await read_with_pauses(sp, 4 * MIB)
+
+    for amount in AMOUNTS:
+        assert await read_with_pauses(sp, amount) <= GROWTH
+
+
+@own_interpreter(NOT_OURS, seconds=300, slow=True)
+async def test_four_gib_through_a_paused_stream_need_no_more(sp):
+    await read_with_pauses(sp, 4 * MIB)
+
+    assert await read_with_pauses(sp, SLOW_AMOUNT) <= GROWTH
+
+
+@own_interpreter(NOT_OURS)
+async def test_a_child_that_nobody_reads_from_is_held_up_by_its_pipe(sp):
+    for limit in (1, 1000, 64 * KIB):
+        child = await sp.create_subprocess_exec(*flood(AMOUNTS[0]), stdout=sp.PIPE, limit=limit)
+
+        written = await until_still(lambda pid=child.pid: bytes_written(pid))
+
+        assert len(child.stdout._buffer) <= 2 * limit + READ
+        assert written <= PIPE + 2 * limit + READ
+        child.kill()
+        await child.communicate()
+
+
+@own_interpreter(NOT_OURS)
+async def test_what_waits_for_a_slow_child_is_bounded_by_drain(sp):
+    most = 0
+    # Nobody reads what it writes, so that it soon reads no more.
+    child = await sp.create_subprocess_exec("cat", stdin=sp.PIPE, stdout=sp.PIPE)
+    piece = bytes(64 * KIB)
+    transport = child.stdin.transport
+    _, high = transport.get_write_buffer_limits()
+
+    async def feed():
+        nonlocal most
+        while True:
+            child.stdin.write(piece)
+            most = max(most, transport.get_write_buffer_size())
+            await child.stdin.drain()
+            assert transport.get_write_buffer_size() <= high
+
+    feeding = asyncio.ensure_future(feed())
+    await until_still(lambda: bytes_written(child.pid))
+
+    assert not feeding.done()
+    assert most <= high + len(piece)
+    feeding.cancel()
+    child.kill()
+    await child.wait()
+
+
+async def feed_slowly(sp, size):
+    """Write fast what a child reads in pieces; return the largest growth."""
+    child = await sp.create_subprocess_exec("wc", "-c", stdin=sp.PIPE, stdout=sp.PIPE)
+    piece = bytes(64 * KIB)
+    before, growth = start_to_measure(), 0
+    for _ in range(size // len(piece)):
+        child.stdin.write(piece)
+        await child.stdin.drain()
+        growth = max(growth, resident() - before)
+    child.stdin.close()
+    assert int(await child.stdout.read()) == size
+    await child.wait()
+    return growth
+
+
+@own_interpreter(NOT_OURS)
+async def test_what_a_slow_child_needs_does_not_depend_on_the_amount(sp):
+    await feed_slowly(sp, 4 * MIB)
+
+    for amount in AMOUNTS:
+        assert await feed_slowly(sp, amount) <= GROWTH
+
+
+@own_interpreter()
+async def test_readline_on_a_line_without_an_end_raises_at_the_limit(sp):
+    child = await sp.create_subprocess_exec("cat", "/dev/zero", stdout=sp.PIPE)
+    errors = 0
+    for _ in range(20):
+        try:
+            await child.stdout.readline()
+        except ValueError:
+            errors += 1
+        assert len(child.stdout._buffer) <= 512 * KIB
+
+    assert errors == 20
+    child.kill()
+    await child.communicate()
+
+
+async def growth_over(calls, call):
+    await call()
+    before, growth = start_to_measure(), 0
+    for _ in range(calls):
+        await call()
+        growth = max(growth, resident() - before)
+    return growth
+
+
+@own_interpreter(NOT_OURS)
+async def test_an_endless_line_needs_no_more_memory_the_longer_it_is(sp):
+    child = await sp.create_subprocess_exec("cat", "/dev/zero", stdout=sp.PIPE)
+    pieces = child.stdout.lines(max_line=10_000)
+
+    async def fail_to_read_a_line():
+        for _ in range(16):
+            try:
+                await child.stdout.readline()
+            except ValueError:
+                continue
+            raise AssertionError("no error")
+
+    async def fail_to_read_lines():
+        for _ in range(16):
+            try:
+                await child.stdout.readlines()
+            except ValueError:
+                continue
+            raise AssertionError("no error")
+
+    async def read_pieces():
+        for _ in range(200):
+            assert len(await anext(pieces)) == 10_000
+
+    for call in (fail_to_read_a_line, fail_to_read_lines, read_pieces):
+        assert await growth_over(30, call) <= GROWTH
+    child.kill()
+    await child.communicate()
+
+
+@own_interpreter(NOT_OURS)
+async def test_readuntil_and_readexactly_keep_no_more_than_they_are_asked_for(sp):
+    child = await sp.create_subprocess_exec("cat", "/dev/zero", stdout=sp.PIPE)
+
+    async def read():
+        for _ in range(16):
+            await child.stdout.readexactly(100_000)
+        try:
+            await child.stdout.readuntil(b"never")
+        except asyncio.LimitOverrunError as error:
+            assert await child.stdout.readexactly(error.consumed)
+
+    assert await growth_over(30, read) <= GROWTH
+    child.kill()
+    await child.communicate()
+
+
+@own_interpreter(NOT_OURS)
+async def test_many_idle_children_hold_no_buffers(sp):
+    async def start():
+        child = await sp.create_subprocess_exec("cat", stdin=sp.PIPE, stdout=sp.PIPE)
+        child.stdin.write(bytes(32 * KIB))
+        assert len(await child.stdout.readexactly(32 * KIB)) == 32 * KIB
+        return child
+
+    children = [await start() for _ in range(4)]
+    before = start_to_measure()
+    children += [await start() for _ in range(60)]
+    gc.collect()
+
+    assert resident() - before <= 60 * 32 * KIB
+    for child in children:
+        child.kill()
+        await child.communicate()
