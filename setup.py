@@ -30,6 +30,7 @@ MODULES = {
         "csrc/psn_creds.c",
         "csrc/psn_crew.c",
         "csrc/psn_job.c",
+        "csrc/psn_lock.c",
         "csrc/psn_spawn.c",
         "csrc/psn_spawner.c",
         "csrc/psn_stdio.c",

@@ -151,6 +151,10 @@ cdef extern from "psn_sigchld.h" nogil:
     void psn_sigchld_close(int *bell)
 
 
+cdef extern from "psn_lock.h" nogil:
+    int psn_lock_is_held(int fd)
+
+
 cdef extern from "psn_job.h" nogil:
     struct psn_job:
         psn_job *next

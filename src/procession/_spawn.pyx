@@ -32,6 +32,7 @@ from procession._psn cimport (
     psn_job_new,
     psn_job_note_caller,
     psn_job_seal,
+    psn_lock_is_held,
     psn_ref,
     psn_report,
     psn_spawn_probe,
@@ -396,6 +397,16 @@ cdef int own(int fd) except -1:
     return copy
 
 
+cdef int lend(psn_job *job, int i, int fd) except -1:
+    """Return what the child gets as the stream that is the caller's descriptor: a copy, but
+    of a file by which this process holds a record lock. The lock would go with the copy; and
+    whoever holds one does not close the descriptor, with which it would go as well."""
+    if psn_lock_is_held(fd):
+        return fd
+    job.ends[i] = own(fd)
+    return job.ends[i]
+
+
 cdef int plan_stdio(Newborn newborn, command) except -1:
     cdef psn_job *job = newborn.job
     cdef int source[3]
@@ -403,27 +414,28 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
     cdef int fd
     cdef Py_ssize_t n = 0
     for i, wish in enumerate((command.stdin, command.stdout, command.stderr)):
+        source[i] = -1
         if wish is None:
             pass
         elif wish == PIPE:
             open_pipe(newborn, i, command.pipesize)
+            source[i] = job.ends[i]
         elif wish == DEVNULL:
             job.ends[i] = open("/dev/null", O_RDWR | O_CLOEXEC)
             if job.ends[i] < 0:
                 raise os_error_of(-errno)
+            source[i] = job.ends[i]
         elif i == 2 and wish == STDOUT:
-            if job.ends[1] < 0:
-                job.ends[2] = own(as_int(sys.__stdout__.fileno()))
+            source[2] = source[1]
+            if source[1] < 0:
+                source[2] = lend(job, 2, as_int(sys.__stdout__.fileno()))
         elif isinstance(wish, int):
-            job.ends[i] = own(as_int(wish))
+            source[i] = lend(job, i, as_int(wish))
         else:
             fd = as_int(wish.fileno())
             # As in Popen: no descriptor is no redirection.
             if fd != -1:
-                job.ends[i] = own(fd)
-        source[i] = job.ends[i]
-    if command.stderr is not None and command.stderr == STDOUT and source[2] < 0:
-        source[2] = source[1]
+                source[i] = lend(job, i, fd)
     pass_fds = command.pass_fds
     if pass_fds is not NO_FDS:
         pass_fds = sorted(map(int, set(pass_fds)))
