@@ -102,7 +102,7 @@ static void hand_over(const struct psn_crew *crew, int64_t most_ns)
     if (was_empty && spawner->done.head != NULL) {
         const uint64_t one = 1;
         int event_fd = crew->own_table ? PSN_TABLE_EVENT : spawner->event_fd;
-        (void)!write(event_fd, &one, sizeof one);
+        (void)psn_sys_write(event_fd, &one, sizeof one);
     }
 }
 
@@ -318,6 +318,30 @@ static int settle_in(struct psn_crew *crew)
     }
 }
 
+/* A thread that is of no use leaves the queue to the others. The last one, whose table
+ * is still the process's, has every job fail as it did itself; burials need nothing.
+ * Called and returns with the lock. */
+static void fail_all(struct psn_crew *crew, int err)
+{
+    struct psn_spawner *spawner = crew->spawner;
+    const uint64_t one = 1;
+    struct psn_job *job;
+
+    while ((job = psn_jobs_shift(&crew->queue)) != NULL) {
+        if (atomic_load(&job->abandoned)) {
+            pthread_mutex_unlock(&spawner->lock);
+            bury(job);
+            pthread_mutex_lock(&spawner->lock);
+            continue;
+        }
+        job->born.report = (struct psn_report){PSN_STEP_MEMORY, err};
+        job->state = PSN_JOB_DONE;
+        psn_jobs_append(&spawner->done, job);
+    }
+    if (spawner->done.head != NULL)
+        (void)psn_sys_write(spawner->event_fd, &one, sizeof one);
+}
+
 static void *thread_main(void *arg)
 {
     struct psn_crew *crew = arg;
@@ -325,8 +349,11 @@ static void *thread_main(void *arg)
     struct worker worker;
 
     prctl(PR_SET_NAME, "procession");
-    int usable = worker_init(&worker, crew) == 0;
+    int err = worker_init(&worker, crew);
+    int usable = err == 0;
     pthread_mutex_lock(&spawner->lock);
+    if (err < 0 && crew->threads == 1)
+        fail_all(crew, err);
     if (usable && crew->own_table)
         usable = settle_in(crew);
     while (usable && wait_for_work(crew)) {
@@ -350,18 +377,11 @@ static void *thread_main(void *arg)
 
 void psn_crew_run_here(struct psn_crew *crew)
 {
-    struct psn_spawner *spawner = crew->spawner;
     struct worker worker;
+    int err = worker_init(&worker, crew);
 
-    if (worker_init(&worker, crew) < 0) {
-        struct psn_job *job;
-        while ((job = psn_jobs_shift(&crew->queue)) != NULL) {
-            job->born.report = (struct psn_report){PSN_STEP_MEMORY, -ENOMEM};
-            job->state = PSN_JOB_DONE;
-            psn_jobs_append(&spawner->done, job);
-        }
-        const uint64_t one = 1;
-        (void)!write(spawner->event_fd, &one, sizeof one);
+    if (err < 0) {
+        fail_all(crew, err);
         return;
     }
     while (crew->queue.head != NULL)
