@@ -46,7 +46,7 @@ int psn_courier_is_out(const struct psn_courier *courier, int out)
            stat.st_ino == courier->ino;
 }
 
-int psn_courier_send(int out, void *owner, int fd)
+int psn_courier_send(int out, uint64_t owner, int fd)
 {
     union beside beside = {.header = {.cmsg_len = CMSG_LEN(sizeof fd),
                                       .cmsg_level = SOL_SOCKET,
@@ -65,7 +65,7 @@ int psn_courier_send(int out, void *owner, int fd)
     return rc < 0 ? -errno : 0;
 }
 
-int psn_courier_receive(const struct psn_courier *courier, void **owner, int *fd)
+int psn_courier_receive(const struct psn_courier *courier, uint64_t *owner, int *fd)
 {
     union beside beside;
     struct iovec iov = {owner, sizeof *owner};

@@ -1,10 +1,11 @@
 /* The way of a descriptor from one table to another of the same process: a socket that
- * carries it, together with a pointer that says what it belongs to. */
+ * carries it, together with a number that says what it belongs to. */
 #ifndef PSN_COURIER_H
 #define PSN_COURIER_H
 
 #include "psn_config.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct psn_courier {
@@ -24,10 +25,11 @@ int psn_courier_is_out(const struct psn_courier *courier, int out);
 
 /* Send a copy of fd. Returns 0 or a negative errno: -EAGAIN when too many are on their
  * way. */
-int psn_courier_send(int out, void *owner, int fd);
+int psn_courier_send(int out, uint64_t owner, int fd);
 
 /* Take what has arrived. Returns 1 with *owner and *fd, which is the caller's and
- * close-on-exec, or -1 where there was no number for it; else 0. */
-int psn_courier_receive(const struct psn_courier *courier, void **owner, int *fd);
+ * close-on-exec, or -1 where there was no number for it; else 0. What the kernel could
+ * not deliver for want of memory arrives later. */
+int psn_courier_receive(const struct psn_courier *courier, uint64_t *owner, int *fd);
 
 #endif

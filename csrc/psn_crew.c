@@ -114,7 +114,7 @@ static void send_pidfd(struct psn_job *job)
 
     if (away < 0)
         return;
-    (void)psn_courier_send(PSN_TABLE_COURIER, job, away);
+    (void)psn_courier_send(PSN_TABLE_COURIER, job->number, away);
     psn_sys_close(&away);
 }
 

@@ -139,19 +139,35 @@ static void free_seats(struct psn_job *job)
         psn_sys_close(&job->seat);
 }
 
-/* Give pidfds that have been sent to their jobs: each is held or done since. Called
- * with the lock, by the owner. */
+static struct psn_job *find(const struct psn_jobs *jobs, uint64_t number)
+{
+    struct psn_job *job = jobs->head;
+
+    while (job != NULL && job->number != number)
+        job = job->next;
+    return job;
+}
+
+/* Give pidfds that have been sent to their jobs: each is held or done since, or, when
+ * its pidfd was late, gone. Called with the lock, by the owner. */
 static void receive_pidfds(struct psn_spawner *spawner)
 {
-    void *owner;
+    uint64_t number;
     int pidfd;
 
     if (spawner->courier.in < 0)
         return;
     free_seats(spawner->held.head);
     free_seats(spawner->done.head);
-    while (psn_courier_receive(&spawner->courier, &owner, &pidfd))
-        atomic_store(&((struct psn_job *)owner)->born.pidfd, pidfd);
+    while (psn_courier_receive(&spawner->courier, &number, &pidfd)) {
+        struct psn_job *job = find(&spawner->done, number);
+        if (job == NULL)
+            job = find(&spawner->held, number);
+        if (job != NULL)
+            atomic_store(&job->born.pidfd, pidfd);
+        else
+            psn_sys_close(&pidfd);
+    }
 }
 
 /* Whether a thread with a table of its own could not begin with a job: one of the other
@@ -186,7 +202,7 @@ struct psn_job *psn_spawner_take(struct psn_spawner *spawner)
     int is_behind = 0;
 
     /* Emptied before the list is taken: a job that is done in between writes again. */
-    (void)!read(spawner->event_fd, &count, sizeof count);
+    (void)psn_sys_read(spawner->event_fd, &count, sizeof count);
     pthread_mutex_lock(&spawner->lock);
     receive_pidfds(spawner);
     struct psn_jobs all = spawner->done, done = {NULL, NULL};
