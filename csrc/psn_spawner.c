@@ -87,13 +87,17 @@ static int is_large(const struct psn_spawner *spawner, const struct psn_job *job
     return spawner->last_pidfd >= from || spawner->event_fd >= from;
 }
 
-/* Whether threads can have tables of their own: found out when the first one is wanted.
- * Called with the lock. */
+/* Whether threads can have tables of their own: found out when one is to be started,
+ * because a filter may have come, and the thread has no way to say so. Called with the
+ * lock. */
 static int has_courier(struct psn_spawner *spawner)
 {
-    if (spawner->courier.in >= 0)
+    int err = 0;
+
+    if (spawner->apart.threads > 0)
         return 1;
-    int err = psn_courier_open(&spawner->courier);
+    if (spawner->courier.in < 0)
+        err = psn_courier_open(&spawner->courier);
     if (err == 0)
         err = psn_table_check(&spawner->courier);
     if (err == 0)
