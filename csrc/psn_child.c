@@ -29,8 +29,12 @@ struct kernel_dirent {
  * which that thread does not look at. */
 static long call(long number, long a, long b, long c, long d)
 {
-    long rc = syscall(number, a, b, c, d);
+    long rc;
 
+    /* All signals are blocked, but some file systems say so of their own accord. */
+    do
+        rc = syscall(number, a, b, c, d);
+    while (rc < 0 && errno == EINTR);
     return rc < 0 ? -errno : rc;
 }
 

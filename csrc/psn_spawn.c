@@ -2,6 +2,7 @@
 
 #include "psn_clone3.h"
 #include "psn_creds.h"
+#include "psn_ref.h"
 #include "psn_sys.h"
 
 #include <sched.h>
@@ -89,10 +90,11 @@ static pid_t try_clone(struct psn_stack *stack, int flags, volatile int *flag,
 /* Whether all works that is done with a pidfd. */
 static int is_usable(int pidfd)
 {
+    const struct psn_ref ref = {-1, pidfd};
     siginfo_t info;
 
-    return pidfd >= 0 && syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 &&
-           waitid(PSN_P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) == 0;
+    return pidfd >= 0 && psn_ref_signal(ref, 0) == 0 &&
+           psn_ref_wait(ref, __WALL, &info, NULL) == 1;
 }
 
 /* Whether clone3(2) makes a child on our memory without handlers. Returns a negative
