@@ -32,6 +32,16 @@ static inline int psn_sys_dup(int fd)
     return errno == EINVAL ? -EMFILE : -errno;
 }
 
+static inline int psn_sys_open(const char *path, int flags)
+{
+    int fd;
+
+    do
+        fd = open(path, flags);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
 static inline ssize_t psn_sys_read(int fd, void *to, size_t n)
 {
     ssize_t rc;

@@ -46,6 +46,7 @@ cdef extern from "<sys/resource.h>" nogil:
 cdef extern from "psn_sys.h" nogil:
     void psn_sys_close(int *fd)
     int psn_sys_dup(int fd)
+    int psn_sys_open(const char *path, int flags)
     ssize_t psn_sys_read(int fd, void *to, size_t n)
     ssize_t psn_sys_write(int fd, const void *data, size_t n)
 
@@ -123,6 +124,7 @@ cdef extern from "psn_ref.h" nogil:
         int pidfd
     int psn_ref_is_there(psn_ref ref)
     int psn_ref_signal(psn_ref ref, int sig)
+    void psn_ref_bury(psn_ref ref)
 
 
 cdef extern from "psn_reap.h" nogil:

@@ -6,8 +6,7 @@ from libc.signal cimport SIGKILL
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strdup
-from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl, open
-from posix.signal cimport kill
+from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl
 from posix.types cimport gid_t, pid_t
 
 from procession._engine cimport Engine, Source
@@ -34,6 +33,8 @@ from procession._psn cimport (
     psn_job_seal,
     psn_lock_is_held,
     psn_ref,
+    psn_ref_bury,
+    psn_ref_signal,
     psn_report,
     psn_spawn_probe,
     psn_spawner_abandon,
@@ -50,6 +51,7 @@ from procession._psn cimport (
     psn_stdio_plan,
     psn_sys_close,
     psn_sys_dup,
+    psn_sys_open,
     psn_sys_read,
     psn_sys_write,
 )
@@ -71,9 +73,6 @@ cdef extern from "<unistd.h>" nogil:
 cdef extern from "<sys/syscall.h>" nogil:
     enum:
         SYS_pidfd_open
-
-cdef extern from "<sys/wait.h>" nogil:
-    pid_t waitpid(pid_t pid, int *status, int options)
 
 cdef extern from "Python.h":
     bytes PyUnicode_EncodeFSDefault(object)
@@ -421,10 +420,10 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
             open_pipe(newborn, i, command.pipesize)
             source[i] = job.ends[i]
         elif wish == DEVNULL:
-            job.ends[i] = open("/dev/null", O_RDWR | O_CLOEXEC)
-            if job.ends[i] < 0:
-                raise os_error_of(-errno)
-            source[i] = job.ends[i]
+            fd = psn_sys_open("/dev/null", O_RDWR | O_CLOEXEC)
+            if fd < 0:
+                raise os_error_of(fd)
+            source[i] = job.ends[i] = fd
         elif i == 2 and wish == STDOUT:
             source[2] = source[1]
             if source[1] < 0:
@@ -525,6 +524,12 @@ cdef void be_child(psn_job *job, int *gate, int report_fd, preexec_fn,
     psn_child_exit(255)
 
 
+cdef void end_at_once(Newborn newborn) noexcept:
+    cdef psn_ref ref = take_ref(newborn)
+    psn_ref_signal(ref, SIGKILL)
+    psn_ref_bury(ref)
+
+
 cdef Fork fork(Engine engine, Newborn newborn, command):
     cdef psn_job *job = newborn.job
     cdef Fork waiting = Fork()
@@ -582,6 +587,5 @@ cdef int attend(Engine engine, Fork waiting) except -1:
                 raise os_error_of(-errno)
         return engine.watch(waiting, waiting.fd, PSN_POLL_READ)
     except BaseException:
-        kill(job.born.pid, SIGKILL)
-        waitpid(job.born.pid, NULL, 0)
+        end_at_once(waiting.newborn)
         raise
