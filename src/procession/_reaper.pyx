@@ -8,7 +8,7 @@ or has taken the signal.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport ECHILD, ESRCH, errno
+from libc.errno cimport ECHILD, EINTR, ESRCH, errno
 from libc.stdint cimport uint32_t, uint64_t
 from posix.types cimport pid_t
 from posix.wait cimport WEXITSTATUS, WIFSIGNALED, WTERMSIG
@@ -412,11 +412,12 @@ cdef class Adopted(Mortal):
 
 cdef bint is_child(pid_t pid) except -1:
     cdef siginfo_t info
-    if waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0:
-        return True
-    if errno == ECHILD:
-        return False
-    raise error_of(-errno)
+    while waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0:
+        if errno == ECHILD:
+            return False
+        if errno != EINTR:
+            raise error_of(-errno)
+    return True
 
 
 def adopt(loop, pid):
@@ -437,10 +438,10 @@ def adopt(loop, pid):
     if number <= 0:
         raise ValueError(f"pid must be a positive number, not {number}")
     adopted = Adopted()
+    engine.use()
     if wants_pidfd():
         # Where it is refused, the child is learnt of by its number.
         pidfd = <int>syscall(SYS_pidfd_open, number, 0)
-    engine.use()
     try:
         # In this order: whom the pidfd means has not been replaced by another since.
         if not is_child(number):
