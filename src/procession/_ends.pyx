@@ -220,7 +220,12 @@ cdef class WriteEnd(Source):
                     self._lose(error_of(n))
                     return 0
                 self._count_full()
-            self._queue(data, <const char *>view.buf + n, view.len - n)
+            try:
+                self._queue(data, <const char *>view.buf + n, view.len - n)
+            except BaseException as error:
+                # A part may have gone out, and nothing else must follow that.
+                self._lose(error)
+                raise
         finally:
             PyBuffer_Release(&view)
         return 0
