@@ -44,7 +44,7 @@ cdef class Engine:
     cdef int wake_fd            # borrowed from the spawner: written to, it wakes the loop
     cdef set held               # sources kept alive: children that run, pipes of transports
     cdef int children           # of those held: being started, or running
-    cdef readonly int ended     # children that have ended so far
+    cdef readonly long ended    # children that have ended so far
     cdef dict ends              # waiters for the end of any child, in their order
     cdef list deferred          # sources with a turn to come
     cdef Source spawner         # made with the first spawn, closed when all is idle

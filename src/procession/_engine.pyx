@@ -291,6 +291,8 @@ cdef class Engine:
         return 0
 
     cdef int tell_end(self) except -1:
+        if not self.ends:
+            return 0
         waiters, self.ends = self.ends, {}
         for waiter in waiters:
             self.wake(waiter, None)
