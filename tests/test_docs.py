@@ -10,7 +10,12 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [
     page
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")))
+    for page in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *sorted(ROOT.glob("docs/*.md")),
+    )
     if page.exists()
 ]
 ARCHITECTURE = ROOT / "docs/architecture.md"

@@ -12,7 +12,6 @@ import threading
 from helpers import patience
 from helpers.numbers import choose_next, in_namespace
 from helpers.own_interpreter import fails, not_run, own_interpreter
-from helpers.turns import turn
 
 # From Linux 6.15 on a pidfd tells the status of a child that somebody else has reaped.
 KERNEL = tuple(map(int, platform.release().split("-")[0].split(".")[:2]))
@@ -206,24 +205,6 @@ def test_wait_pid_means_the_process_that_has_the_number_now(sp):
         other.returncode = 5
 
     in_namespace(lambda: asyncio.run(main()))
-
-
-@own_interpreter()
-async def test_stopping_and_continuing_is_no_end(sp):
-    child = await sp.create_subprocess_shell("read line; exit 4", stdin=sp.PIPE)
-    waiting = asyncio.ensure_future(child.wait())
-
-    for _ in range(3):
-        child.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
-        await turn(20)
-        child.send_signal(signal.SIGCONT)
-        os.waitid(os.P_PID, child.pid, os.WCONTINUED)
-        await turn(20)
-        assert not waiting.done() and child.returncode is None
-    child.stdin.write(b"\n")
-
-    assert await asyncio.wait_for(waiting, patience.seconds) == 4
 
 
 @own_interpreter()
