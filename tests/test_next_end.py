@@ -153,7 +153,7 @@ async def test_waits_that_time_out_leave_nothing_behind():
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(next_end(asyncio.get_running_loop()), 0.001)
 
-    assert waiters_alive() == before
+    assert waiters_alive() <= before
     await end(child)
 
 
