@@ -1,28 +1,24 @@
 """Builds the C core with sanitizers and runs its C tests."""
 
 import os
-import pathlib
 import shutil
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-CORE = ROOT / "csrc"
-PROGRAMS = sorted((ROOT / "tests/c").glob("test_*.c"))
-PATIENCE = 60
+from helpers.compiler import (
+    CC,
+    CHECKED,
+    CORE,
+    ENVIRONMENT,
+    STRICT,
+    TESTS,
+    call,
+    needs_compiler,
+)
 
-CC = os.environ.get("CC", "cc")
-STRICT = [
-    "-std=c11",
-    "-Wall",
-    "-Wextra",
-    "-Wstrict-prototypes",
-    "-Wshadow",
-    "-Werror",
-    f"-I{CORE}",
-]
-CHECKED = [*STRICT, "-UNDEBUG", "-O1", "-g", "-fsanitize=address,undefined"]
+PROGRAMS = sorted((TESTS / "c").glob("test_*.c"))
+
 RACING = [*STRICT, "-UNDEBUG", "-O1", "-g"]
 
 # ThreadSanitizer's view of a thread is shared with a child that runs on its memory: the
@@ -34,29 +30,7 @@ PAST_THE_SANITIZER = "-Dclone=__clone"
 # the same number of different tables seem to race where one of them closes it.
 TWO_TABLES = "race:psn_table.c\nrace:psn_sys.h\n"
 
-# Options for a sanitized interpreter, such as no search for leaks, are not for these.
-ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "", "UBSAN_OPTIONS": "halt_on_error=1"}
-
-pytestmark = pytest.mark.skipif(shutil.which(CC) is None, reason="no C compiler")
-
-
-def call(*command, **options):
-    """Run a command; fail with what it said if it fails."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=PATIENCE,
-        **options,
-    )
-    if done.returncode:
-        pytest.fail(
-            f"{pathlib.Path(command[0]).name}: {done.returncode}\n{done.stdout}",
-            pytrace=False,
-        )
-    return done.stdout
+pytestmark = needs_compiler
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +75,7 @@ def test_threads_have_no_data_race(stem, tmp_path):
         CC,
         *RACING,
         "-fsanitize=thread",
-        ROOT / f"tests/c/{stem}.c",
+        TESTS / f"c/{stem}.c",
         *rest,
         *sorted(tmp_path.glob("*.o")),
         "-pthread",
