@@ -1,5 +1,6 @@
 """Builds the C core with sanitizers and runs its C tests."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -33,14 +34,22 @@ TWO_TABLES = "race:psn_table.c\nrace:psn_sys.h\n"
 pytestmark = needs_compiler
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def core(tmp_path_factory):
-    """Return an archive of the sanitized core: a program takes what it needs of it."""
-    directory = tmp_path_factory.mktemp("core")
-    sources = sorted(CORE.glob("psn_*.c"))
-    call(CC, *CHECKED, "-c", *sources, cwd=directory)
+    """Return an archive of the sanitized core: a program takes what it needs of it.
+
+    It is made once, by whichever of the processes that pytest-xdist starts comes first.
+    """
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
     archive = directory / "core.a"
-    call("ar", "rcs", archive, *sorted(directory.glob("*.o")))
+    with open(directory / "core.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not archive.exists():
+            objects = tmp_path_factory.mktemp("core")
+            call(CC, *CHECKED, "-c", *sorted(CORE.glob("psn_*.c")), cwd=objects)
+            call("ar", "rcs", archive, *sorted(objects.glob("*.o")))
     return archive
 
 
