@@ -272,7 +272,7 @@ void psn_spawner_bury(struct psn_spawner *spawner, struct psn_ref ref)
 
     if (job == NULL) {
         psn_ref_signal(ref, SIGKILL);
-        psn_sys_close(&ref.pidfd);
+        psn_ref_bury(ref);
         return;
     }
     atomic_store(&job->born.pid, ref.pid);

@@ -34,7 +34,8 @@ struct psn_job *psn_spawner_take(struct psn_spawner *spawner);
  */
 void psn_spawner_abandon(struct psn_spawner *spawner, struct psn_job *job);
 
-/* Kill and reap a child on a spawner thread. Takes its pidfd over. */
+/* Kill and reap a child on a spawner thread, or, where memory is short, before this
+ * returns. Takes its pidfd over. */
 void psn_spawner_bury(struct psn_spawner *spawner, struct psn_ref ref);
 
 /* Abandon every job and let the threads go when they have finished. Never waits for
