@@ -127,7 +127,7 @@ cdef class ReadCore(ReadEnd):
             if self.loop.get_debug():
                 logger.info("%r was closed by peer", self.transport)
             self.loop.call_soon(self.protocol.eof_received, context=self.context)
-        elif exc.errno == EIO:
+        elif isinstance(exc, OSError) and exc.errno == EIO:
             # The end of a terminal.
             if self.loop.get_debug():
                 logger.debug("%r: Fatal read error on pipe transport", self.transport)

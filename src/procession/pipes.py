@@ -121,7 +121,7 @@ async def connected(loop: Any, transport: Any, pipe: Any, name: str) -> tuple[An
             return
         try:
             transport._end.start()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             started.set_exception(error)
         else:
             started.set_result(None)
