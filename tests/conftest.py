@@ -49,6 +49,11 @@ def pytest_addoption(parser):
         action="store_true",
         help="fail where asyncio passes a test that it is expected to fail",
     )
+    group.addoption(
+        "--deep-faults",
+        action="store_true",
+        help="have every single call fail in every plausible way, which takes minutes",
+    )
 
 
 def pytest_configure(config):
@@ -141,6 +146,13 @@ def pytest_collection_finish():
 
 def pytest_sessionfinish():
     gc.unfreeze()
+
+
+def pytest_terminal_summary(terminalreporter):
+    passed = terminalreporter.getreports("passed")
+    cases = sum(n for report in passed for name, n in report.user_properties if name == "faults")
+    if cases:
+        terminalreporter.write_line(f"{cases} faults, each with its outcome")
 
 
 @pytest.hookimpl(wrapper=True)

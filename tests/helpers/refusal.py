@@ -90,9 +90,18 @@ def refuse_children(name):
 
 def refuse_pipes(name):
     """Let no pipe be made any more, with the error of this name."""
+    refuse_call(NUMBERS[platform.machine()]["pipe2"], name)
+
+
+def refuse_clone3(name):
+    """Refuse clone3 with the error of this name, in this process and all its children."""
+    refuse_call(CLONE3, name)
+
+
+def refuse_call(number, name):
     program = [
         instruction(LOAD, NUMBER),
-        instruction(JUMP_IF_EQUAL, NUMBERS[platform.machine()]["pipe2"], 0, 1),
+        instruction(JUMP_IF_EQUAL, number, 0, 1),
         instruction(RETURN, REFUSE | getattr(errno, name)),
         instruction(RETURN, ALLOW),
     ]
