@@ -3,10 +3,9 @@
 import asyncio
 import gc
 
-from children import bytes_written, until_still
+from children import bytes_written, until, until_still
 from helpers.leftovers import resident
 from helpers.own_interpreter import not_run, own_interpreter, skip
-from helpers.turns import turn
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -40,17 +39,22 @@ def flood(size):
     return ("head", "-c", str(size), "/dev/zero")
 
 
+async def read_ahead(child):
+    """Wait until as much is read ahead as ever is."""
+    await until(lambda: len(child.stdout._buffer) > 2 * LIMIT)
+    assert len(child.stdout._buffer) <= 2 * LIMIT + READ
+
+
 async def read_with_pauses(sp, size):
     """Read slowly what a child writes fast; return the largest growth on the way."""
     child = await sp.create_subprocess_exec(*flood(size), stdout=sp.PIPE)
     pauses, left, growth = size // 8, size, 0
+    await read_ahead(child)
     before = start_to_measure()
     while piece := await child.stdout.read(READ):
         left -= len(piece)
-        if left % pauses < len(piece):
-            # The child goes on writing until the pipe is full.
-            await turn(10)
-            assert len(child.stdout._buffer) <= 2 * LIMIT + READ
+        if left % pauses < len(piece) and left > MIB:
+            await read_ahead(child)
         del piece
         growth = max(growth, resident() - before)
     assert left == 0
