@@ -7,8 +7,7 @@ from errno import EINTR
 import pytest
 
 from faults.plausible import PLAUSIBLE
-from test_c_core import CC, CHECKED, CORE, ENVIRONMENT, ROOT, call
-from test_c_core import pytestmark as needs_compiler
+from helpers.compiler import CC, CHECKED, CORE, ENVIRONMENT, TESTS, call, needs_compiler
 
 HERE = pathlib.Path(__file__).parent
 
@@ -30,7 +29,7 @@ def write_plausible(path):
 def test_every_fault_of_the_core_has_its_outcome(tmp_path, record_property):
     write_plausible(tmp_path / "plausible.h")
     library, program = tmp_path / "libcore.so", tmp_path / "walk"
-    own = [f"-I{HERE}", f"-I{ROOT / 'tests/c'}", f"-I{tmp_path}"]
+    own = [f"-I{HERE}", f"-I{TESTS / 'c'}", f"-I{tmp_path}"]
 
     call(CC, *CHECKED, "-fPIC", "-shared", *sorted(CORE.glob("psn_*.c")), "-o", library)
     call(CC, *CHECKED, *own, *sorted(HERE.glob("*.c")), library, "-pthread", "-o", program)

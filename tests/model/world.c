@@ -40,7 +40,7 @@ static int n_children;
 static struct descriptor descriptors[2][MOST_DESCRIPTORS];
 static uint64_t event_count;
 static struct {
-    void *owner;
+    uint64_t owner;
     struct child *child;
 } on_the_way[MOST_ON_THE_WAY];
 static int n_on_the_way, courier_is_open;
@@ -455,7 +455,7 @@ void psn_courier_close(struct psn_courier *courier)
     courier_is_open = n_on_the_way = 0;
 }
 
-int psn_courier_send(int out, void *owner, int fd)
+int psn_courier_send(int out, uint64_t owner, int fd)
 {
     (void)out;
     if (!courier_is_open)
@@ -467,7 +467,7 @@ int psn_courier_send(int out, void *owner, int fd)
     return 0;
 }
 
-int psn_courier_receive(const struct psn_courier *courier, void **owner, int *fd)
+int psn_courier_receive(const struct psn_courier *courier, uint64_t *owner, int *fd)
 {
     look_up(courier->in);
     if (n_on_the_way == 0)
