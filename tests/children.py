@@ -140,3 +140,9 @@ def group_and_session(stat):
     head, _, tail = stat.decode().rpartition(")")
     fields = tail.split()
     return int(head.split()[0]), int(fields[2]), int(fields[3])
+
+
+def complaints_of(stderr):
+    """Return what a program in debug mode complains of; a slow machine is no complaint."""
+    lines = stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("Executing <"))

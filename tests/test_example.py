@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from children import complaints_of
+
 INSTALL = """
 import procession
 procession.install()
@@ -78,7 +80,7 @@ def run(program, *options):
     done = subprocess.run(
         [sys.executable, *options, "-c", program], capture_output=True, timeout=50
     )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return done.returncode, done.stdout.decode(), complaints_of(done.stderr.decode())
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from children import (
     TIMEOUT,
     TRUE,
     bytes_written,
+    complaints_of,
     end,
     exit_with,
     flood,
@@ -349,9 +350,9 @@ def test_a_process_kept_to_the_end_of_the_interpreter_is_silent(implementation):
     program = KEEP_TO_THE_END.format(module=implementation)
     argv = [sys.executable, "-X", "dev", "-W", "error", "-c", program]
 
-    done = subprocess.run(argv, capture_output=True, timeout=TIMEOUT)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT)
 
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, complaints_of(done.stderr)) == (0, "")
 
 
 def test_loops_in_turn_leave_nothing(impl):

@@ -9,7 +9,7 @@ import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 CORE = TESTS.parent / "csrc"
-PATIENCE = 60
+PATIENCE = 100
 
 CC = os.environ.get("CC", "cc")
 STRICT = [

@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from children import complaints_of
+
 # The exit status of an interpreter whose body raised AssertionError or TimeoutError.
 DOES_NOT_HOLD = 3
 
@@ -149,7 +151,7 @@ def run_body(body, implementation, expectation, seconds, options):
         raise Broken(complaints)
     if ended:
         raise RuntimeError(f"exit status {ended}\n{complaints}")
-    if complaints:
+    if complaints_of(complaints):
         raise Broken(f"not quiet\n{complaints}")
 
 
