@@ -9,8 +9,8 @@ import traceback
 from errno import EAGAIN, ENOMEM, ENOSYS, EPERM, errorcode
 
 from faults.plausible import PLAUSIBLE, is_served, is_state
-from faults.walk import DELAY, SECONDS, number_of
-from helpers import leftovers, refusal
+from faults.walk import DELAY, number_of
+from helpers import leftovers, patience, refusal
 from procession.subprocess import create_subprocess_exec
 
 HELD, RAISED, WRONG = 0, 10, 20
@@ -85,7 +85,7 @@ def in_fork(err, recover=None, prepare=None):
     if pid == 0:
         status = WRONG
         try:
-            signal.alarm(SECONDS)
+            signal.alarm(round(patience.seconds))
             if prepare is not None:
                 prepare()
             status = attempt(err, recover)

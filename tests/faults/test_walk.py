@@ -16,8 +16,8 @@ import pytest
 from helpers.own_interpreter import run_session
 
 PROGRAM = pathlib.Path(__file__).with_name("run_walk.py")
-SECONDS = 100
-DEEP_SECONDS = 1000
+SECONDS = 300
+DEEP_SECONDS = 3000
 
 pytestmark = [
     pytest.mark.slow,

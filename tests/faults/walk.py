@@ -9,12 +9,11 @@ import time
 
 from faults.plausible import PLAUSIBLE, SHORT, is_served, is_state
 from faults.scenarios import ALL, Scenario
-from helpers import leftovers
+from helpers import leftovers, patience
 from procession import _engine
 
 # Long enough for others to run in between.
 DELAY = 0.002
-SECONDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +129,7 @@ class Walk:
 
     async def _outcome_of(self, scenario):
         try:
-            return await asyncio.wait_for(scenario.body(self._injector), SECONDS)
+            return await asyncio.wait_for(scenario.body(self._injector), patience.seconds)
         except Exception as error:
             return error.with_traceback(None)
 
@@ -144,7 +143,7 @@ class Walk:
 
     def _settle(self):
         """Wait until nothing is left of the case; return what is left for good."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + patience.seconds
         while (left := self._left()) and time.monotonic() < end:
             # What a loop leaves to the background has no event to wait for.
             time.sleep(0.0005)
