@@ -50,9 +50,10 @@ def pytest_addoption(parser):
         help="fail where asyncio passes a test that it is expected to fail",
     )
     group.addoption(
-        "--deep-faults",
+        "--deep",
         action="store_true",
-        help="have every single call fail in every plausible way, which takes minutes",
+        help="take minutes more: every single call fails in every plausible way, and what a "
+        "few hundred children show is shown with 20,000",
     )
 
 
@@ -114,7 +115,9 @@ def has_usual_ways(config):
     return has_pidfds(config) and config.getoption("table") == "auto"
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("deep"):
+        items[:] = [item for item in items if not item.get_closest_marker("deep")]
     if items and not has_usual_ways(items[0].config):
         # What asyncio does then is not asked.
         items[:] = [item for item in items if implementation_of(item) != "asyncio"]

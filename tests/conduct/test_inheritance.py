@@ -117,6 +117,6 @@ def test_the_same_finds_what_uvloops_children_inherit(sp):
     assert found != {(expected.stdout, expected.stderr)}
 
 
-@own_interpreter(NOISY, seconds=600, slow=True)
+@own_interpreter(NOISY, seconds=600, deep=True)
 def test_20000_children_inherit_nothing_while_threads_open_and_accept(sp):
     assert_nothing_inherited(sp, MANY_SPAWNS)

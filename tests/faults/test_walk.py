@@ -33,11 +33,11 @@ def test_every_fault_has_its_outcome(way, request, record_property):
     options = request.config.option
     if options.refuse or (options.backend, options.table) != ("pidfd", "auto"):
         pytest.skip("each way is walked by itself")
-    command = [sys.executable, PROGRAM, *["--deep"] * options.deep_faults, way]
+    command = [sys.executable, PROGRAM, *["--deep"] * options.deep, way]
 
     with tempfile.TemporaryFile("w+") as out:
         streams = {"stdout": out, "stderr": subprocess.STDOUT}
-        ended = run_session(command, DEEP_SECONDS if options.deep_faults else SECONDS, **streams)
+        ended = run_session(command, DEEP_SECONDS if options.deep else SECONDS, **streams)
         out.seek(0)
         said = out.read()
 

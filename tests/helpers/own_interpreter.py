@@ -86,7 +86,7 @@ def not_run(reason):
 
 
 def own_interpreter(
-    on_asyncio=HOLDS, *, seconds=SECONDS, slow=False, needs_pidfd=False, options=()
+    on_asyncio=HOLDS, *, seconds=SECONDS, slow=False, deep=False, needs_pidfd=False, options=()
 ):
     """Make a test of a function that takes the module under test."""
 
@@ -98,6 +98,8 @@ def own_interpreter(
         marks = [pytest.mark.timeout(seconds + 20)]
         if slow:
             marks.append(pytest.mark.slow)
+        if deep:
+            marks.append(pytest.mark.deep)
         if needs_pidfd:
             marks.append(pytest.mark.needs_pidfd)
 
