@@ -7,11 +7,9 @@ import sys
 
 import pytest
 
-from children import TIMEOUT
-
 SOAK = pathlib.Path(__file__).resolve().parent.parent / "bench/soak.py"
 MINUTES = 0.1
-PATIENCE = 60 * MINUTES + 2 * TIMEOUT
+PATIENCE = 100
 
 pytestmark = [
     pytest.mark.slow,

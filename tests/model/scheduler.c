@@ -145,8 +145,7 @@ static int list_options(struct option *options)
             fiber->deadline_ns == FOREVER)
             continue;
         if (can_run || fiber->deadline_ns == first_ns)
-            options[n++] =
-                (struct option){i, BY_DEADLINE, can_run && fiber->deadline_ns > now_ns};
+            options[n++] = (struct option){i, BY_DEADLINE, can_run};
     }
     for (int i = 0; i < n_fibers; i++) {
         struct fiber *fiber = &fibers[i];
