@@ -14,24 +14,32 @@ ROUNDS = 400
 LATEST = 0.012
 
 
-class Interrupted:
+class Interruption:
     """Raises an exception in whatever the main thread is at."""
 
     def __init__(self, kind, after):
         self.kind = kind
         self.after = after
+        self.is_wanted = False
 
     def strike(self, *_):
-        raise self.kind
+        if self.is_wanted:
+            raise self.kind
 
-    def __enter__(self):
+    def of(self, call):
+        """Interrupt a call that has no end."""
         signal.signal(signal.SIGALRM, self.strike)
-        # More than once: what is raised in a destructor is reported and forgotten.
-        signal.setitimer(signal.ITIMER_REAL, self.after, LATEST)
-
-    def __exit__(self, kind, *_):
+        try:
+            try:
+                self.is_wanted = True
+                # More than once: what is raised in a destructor is reported and forgotten.
+                signal.setitimer(signal.ITIMER_REAL, self.after, LATEST)
+                call()
+            finally:
+                self.is_wanted = False
+        except (KeyboardInterrupt, SystemExit):
+            self.is_wanted = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-        return kind in (KeyboardInterrupt, SystemExit)
 
 
 async def busy(sp):
@@ -76,8 +84,7 @@ def close(loop):
 
 def one_round(sp, kind, after):
     loop = asyncio.new_event_loop()
-    with Interrupted(kind, after):
-        loop.run_until_complete(busy(sp))
+    Interruption(kind, after).of(lambda: loop.run_until_complete(busy(sp)))
     close(loop)
 
 
