@@ -50,6 +50,11 @@ def pytest_addoption(parser):
         help="fail where asyncio passes a test that it is expected to fail",
     )
     group.addoption(
+        "--without-asyncio",
+        action="store_true",
+        help="do not ask what asyncio does",
+    )
+    group.addoption(
         "--deep",
         action="store_true",
         help="take minutes more: every single call fails in every plausible way, and what a "
@@ -118,8 +123,7 @@ def has_usual_ways(config):
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("deep"):
         items[:] = [item for item in items if not item.get_closest_marker("deep")]
-    if items and not has_usual_ways(items[0].config):
-        # What asyncio does then is not asked.
+    if config.getoption("without_asyncio") or not has_usual_ways(config):
         items[:] = [item for item in items if implementation_of(item) != "asyncio"]
     for item in items:
         if item.get_closest_marker("needs_pidfd") and not has_pidfds(item.config):

@@ -8,6 +8,7 @@ import logging
 import re
 import signal
 import sys
+import threading
 import warnings
 import weakref
 
@@ -287,6 +288,8 @@ async def test_signals_end_the_child_and_are_errors_after_connection_lost(low, n
 async def test_a_transport_that_nobody_closed_warns(low):
     transport, protocol = await low.subprocess_exec(Protocol, *TRUE)
     await protocol.ended
+    # asyncio's thread for the child holds the transport, where it has one.
+    await until(lambda: not any("waitpid" in thread.name for thread in threading.enumerate()))
     await asyncio.sleep(0)
 
     with warnings.catch_warnings(record=True) as caught:
