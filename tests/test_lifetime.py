@@ -246,3 +246,25 @@ async def test_poll_publishes_the_usage():
         assert time.monotonic() < deadline
 
     assert child.rusage.ru_maxrss > 0
+
+
+# A loop that is closed
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["wanted", "cancelled"])
+def test_a_loop_may_be_closed_while_preexec_fn_runs(cancelled):
+    loop = asyncio.new_event_loop()
+    spawn = loop.create_task(sp.create_subprocess_exec(*SLEEP, preexec_fn=lambda: time.sleep(3600)))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(asyncio.sleep(0))
+    if cancelled:
+        spawn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(spawn)
+
+    loop.close()
+
+    # The leak guard looks for the child and for what stood for it. That the program has
+    # lost a task is its own affair.
+    spawn._log_destroy_pending = False
+    del spawn

@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 import procession
-from children import sh
+from children import sh, until
 
 HAS_POLICIES = sys.version_info < (3, 16)
 
@@ -112,7 +112,10 @@ async def end_seen_by(watcher):
     assert await status_of_a_child() == (3, 4)
     os.close(go_on)
     os.close(let_go)
-    told, status = await asyncio.wait_for(ended, 20)
+    # Again and again, because a signal that another thread of the test runner has got is
+    # handled when the main thread goes on.
+    await until(ended.done)
+    told, status = ended.result()
     assert told == pid
     return status
 

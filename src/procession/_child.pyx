@@ -211,6 +211,8 @@ cdef class Child(Newborn):
 
     cdef int _loop_closed(self) except -1:
         if self.fork is not None:
+            # Each holds the other.
+            self.fork = None
             self._bury_newborn()
             free_job(self)
             return 0
