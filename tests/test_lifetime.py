@@ -171,7 +171,7 @@ def test_a_detached_child_outlives_its_loop_and_is_reaped(recwarn):
         return child
 
     child = asyncio.run(leave())
-    assert state(child.pid) in ("S", "R")
+    assert state(child.pid) not in ("", "Z")
     assert not recwarn.list
 
     os.kill(child.pid, signal.SIGKILL)
