@@ -16,11 +16,13 @@ CLONE_PIDFD = 0x1000
 
 CLONE_THREAD = 0x10000
 
+NO_CALL = 0xFFFFFFFF
+
 # The same numbers on every architecture, but for those in the table.
 PIDFD_SEND_SIGNAL, PIDFD_OPEN, CLONE3, CLOSE_RANGE, PIDFD_GETFD = 424, 434, 435, 436, 438
 NUMBERS = {
-    "x86_64": {"clone": 56, "waitid": 247, "pipe2": 293},
-    "aarch64": {"clone": 220, "waitid": 95, "pipe2": 59},
+    "x86_64": {"clone": 56, "vfork": 58, "waitid": 247, "pipe2": 293},
+    "aarch64": {"clone": 220, "vfork": NO_CALL, "waitid": 95, "pipe2": 59},
 }
 
 LOAD, JUMP_IF_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x45, 0x06
@@ -72,13 +74,15 @@ def refuse_pidfds(name):
 
 
 def refuse_children(name):
-    """Let no process be made any more by clone(), with the error of this name; threads can
-    be."""
+    """Let no process be made any more by clone() and vfork(), with the error of this name;
+    threads can be."""
     program = [
         instruction(LOAD, NUMBER),
         # The C library then makes threads by clone(), whose flags can be seen.
         instruction(JUMP_IF_EQUAL, CLONE3, 0, 1),
         instruction(RETURN, REFUSE | errno.ENOSYS),
+        instruction(JUMP_IF_EQUAL, NUMBERS[platform.machine()]["vfork"], 0, 1),
+        instruction(RETURN, REFUSE | getattr(errno, name)),
         instruction(JUMP_IF_EQUAL, NUMBERS[platform.machine()]["clone"], 0, 3),
         instruction(LOAD, FIRST_ARGUMENT),
         instruction(JUMP_IF_SET, CLONE_THREAD, 1, 0),
