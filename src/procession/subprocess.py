@@ -93,7 +93,9 @@ class Process(asyncio.subprocess.Process):
         """What the child has used, with those of its own children that it has waited for.
 
         Not in asyncio. As resource.getrusage() gives it: seconds, kilobytes, counts. None
-        while the child runs, and if somebody else has reaped it.
+        while the child runs, and if somebody else has reaped it. The kernel counts for
+        ru_maxrss what the parent had, too, whose memory the child shares up to the exec, as
+        it does for a child of subprocess.
         """
         return self._child.rusage
 
