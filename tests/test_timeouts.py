@@ -81,8 +81,9 @@ async def test_a_timeout_is_a_number(timeout):
 
     with pytest.raises(TypeError):
         await child.wait(timeout)
-    with pytest.raises(TypeError):
-        await child.communicate(b"lost?", timeout=timeout)
+    for wrong in ({"timeout": timeout}, {"eof_grace": timeout}):
+        with pytest.raises(TypeError):
+            await child.communicate(b"lost?", **wrong)
 
     assert await child.communicate(b"input") == (b"input", b"")
 
@@ -300,6 +301,17 @@ async def test_a_limit_holds_for_one_call_only():
 
     assert len(await child.stdout.read()) == MIB
     await child.communicate()
+
+
+async def test_one_output_past_the_limit_costs_nothing_of_the_other():
+    for _ in range(20):
+        async with await start(
+            *sh("echo out; head -c 1000 /dev/zero >&2; sleep 0.5 & exit 5")
+        ) as child:
+            with pytest.raises(asyncio.LimitOverrunError):
+                await child.communicate(eof_grace=0, limit=100)
+
+            assert await child.stdout.readline() == b"out\n"
 
 
 # Streams of the program's own

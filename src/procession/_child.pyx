@@ -41,7 +41,7 @@ cdef class Child(Newborn):
     cdef object streams         # (stdin, stdout, stderr), kept alive until the exit
     cdef object owner           # a transport that hears of birth and exit, or None
     cdef bint unwanted          # whoever asked has gone: to be killed and reaped
-    cdef bint detached          # may outlive the loop
+    cdef readonly bint detached  # may outlive the loop
 
     def __cinit__(self, loop, command, streams, owner=None):
         self.loop = loop

@@ -496,8 +496,8 @@ cdef class Reader(ReadEnd):
         length, self.gathered_len = self.gathered_len, 0
         return hand_over(&self.gathered, length)
 
-    def _take_there(self):
-        """Return what was gathered and what is in the pipe, though its end has not come."""
+    def _gather_there(self):
+        """Gather what is in the pipe, though its end has not come."""
         self._check_error()
         self.budget = LAST_READS
         if not self.eof:
@@ -505,6 +505,9 @@ cdef class Reader(ReadEnd):
             self._check_error()
         if self._held() > self.most:
             raise self._overrun()
+
+    def _take_there(self):
+        """Return what was gathered."""
         return self._take_all()
 
     def _peek(self):

@@ -48,10 +48,11 @@ async def collect(
         else:
             await end_of(process._child, deadline)
             await outwait(waiters, deadline, eof_grace)
-    except BaseException:
+    finally:
         stop(readers, waiters)
-        raise
-    stop(readers, waiters)
+    # None is taken before all are found right: what is taken is lost where one fails.
+    for reader in readers:
+        reader._gather_there()
     output, errors = (None if reader is None else reader._take_there() for reader in streams)
     return output, errors
 

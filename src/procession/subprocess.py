@@ -51,7 +51,6 @@ class Process(asyncio.subprocess.Process):
     grace: float = 5.0
     _transport_ref: Any = None
     _is_closing = False  # by its transport's close()
-    _is_detached = False
 
     def __init__(
         self,
@@ -207,6 +206,9 @@ class Process(asyncio.subprocess.Process):
     ) -> tuple[bytes, bytes]:
         deadline = Deadline(self._loop, timeout)
         most = check_limit(limit)
+        if eof_grace is not None:
+            # What is no number is told before anything is done.
+            eof_grace = 0.0 + eof_grace
         self._feed(input)
         try:
             return await collect(self, deadline, eof_grace, most)  # type: ignore[return-value]
@@ -261,7 +263,7 @@ class Process(asyncio.subprocess.Process):
         try:
             if stdin is not None:
                 stdin.close()
-            if not self._is_detached and self.poll() is None:
+            if not self._child.detached and self.poll() is None:
                 await self._end()
         finally:
             if stdin is not None:
@@ -294,7 +296,6 @@ class Process(asyncio.subprocess.Process):
         runs; a child that ends later is reaped when the next one is started. Pipes are
         closed with the loop, so a child that is to outlive it should have none.
         """
-        self._is_detached = True
         self._child.detach()
 
     def _command(self) -> Any:
