@@ -6,14 +6,14 @@ from typing_extensions import Self, disjoint_base
 from procession._ends import ReadEnd, WriteEnd
 from procession._spawn import Newborn
 from procession._waiter import Waiter
-from procession.command import Command
+from procession.spec import Spec
 
 _Streams = tuple[WriteEnd | None, ReadEnd | None, ReadEnd | None]
 
 @disjoint_base
 class Child(Newborn):
     def __new__(
-        cls, loop: AbstractEventLoop, command: Command, streams: _Streams, owner: Any = None
+        cls, loop: AbstractEventLoop, command: Spec, streams: _Streams, owner: Any = None
     ) -> Self: ...
     @property
     def detached(self) -> bool: ...
@@ -22,5 +22,5 @@ class Child(Newborn):
     def detach(self) -> None: ...
 
 def start(
-    loop: AbstractEventLoop, command: Command, streams: _Streams, owner: Any = None
+    loop: AbstractEventLoop, command: Spec, streams: _Streams, owner: Any = None
 ) -> tuple[Child, Waiter]: ...

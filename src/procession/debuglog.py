@@ -6,7 +6,7 @@ import logging
 from subprocess import PIPE, STDOUT
 from typing import Any
 
-from procession.command import Command
+from procession.spec import Spec
 
 logger = logging.getLogger("asyncio")
 
@@ -15,7 +15,7 @@ def describe(pipe: Any) -> str:
     return {PIPE: "<pipe>", STDOUT: "<stdout>"}.get(pipe, repr(pipe))
 
 
-def log_command(title: str, command: Command) -> None:
+def log_command(title: str, command: Spec) -> None:
     """Log what is about to be started: without arguments, which may be secret."""
     info = [title]
     if command.stdin is not None:
@@ -42,7 +42,7 @@ def log_exit(transport: Any, returncode: int) -> None:
 class Log:
     """Hears of birth and exit of a child that has no transport."""
 
-    def __init__(self, command: Command, args: Any) -> None:
+    def __init__(self, command: Spec, args: Any) -> None:
         self._args = args
         if isinstance(args, tuple):
             self._title = f"execute program {args[0]!r}"

@@ -9,7 +9,7 @@ from subprocess import PIPE
 from typing import Any
 
 from procession import lowlevel, pipes
-from procession.command import Stream, StrOrBytesPath
+from procession.spec import Stream, StrOrBytesPath
 from procession.pipes import Factory
 from procession.subprocess import create_subprocess_exec, create_subprocess_shell
 

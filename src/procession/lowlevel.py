@@ -17,7 +17,7 @@ from subprocess import PIPE
 from typing import Any
 
 from procession import _child
-from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
+from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.debuglog import log_birth, log_command, log_exit, logger
 from procession.pipes import Factory, ReadPipeTransport, WritePipeTransport
 from procession.transport import Popen
@@ -34,7 +34,7 @@ class SubprocessTransport(BaseSubprocessTransport):
     _protocol: Any
     _extra: dict[str, Any]
 
-    def __init__(self, loop: Any, protocol: Any, command: Command, args: Any) -> None:
+    def __init__(self, loop: Any, protocol: Any, command: Spec, args: Any) -> None:
         asyncio.BaseTransport.__init__(self)
         self._loop = loop
         self._protocol = protocol
@@ -203,9 +203,7 @@ class SubprocessTransport(BaseSubprocessTransport):
         return await end_of(self._child)
 
 
-async def _start(
-    loop: Any, protocol: Any, command: Command, args: Any, title: str
-) -> tuple[Any, Any]:
+async def _start(loop: Any, protocol: Any, command: Spec, args: Any, title: str) -> tuple[Any, Any]:
     if loop.get_debug():
         log_command(title, command)
     transport = SubprocessTransport(loop, protocol, command, args)
@@ -239,7 +237,7 @@ async def subprocess_exec_on(
 ) -> tuple[Any, Any]:
     options = refuse_text_mode(False, **kwargs)
     protocol = protocol_factory()
-    command = Command([program, *args], stdin, stdout, stderr, **options)
+    command = Spec([program, *args], stdin, stdout, stderr, **options)
     title = f"execute program {program!r}"
     return await _start(loop, protocol, command, (program, *args), title)
 
@@ -259,7 +257,7 @@ async def subprocess_shell_on(
     options = refuse_text_mode(True, **kwargs)
     protocol = protocol_factory()
     shell = options.get("executable") or UNIX_SHELL
-    command = Command([shell, "-c", cmd], stdin, stdout, stderr, **options)
+    command = Spec([shell, "-c", cmd], stdin, stdout, stderr, **options)
     return await _start(loop, protocol, command, cmd, f"run shell command {cmd!r}")
 
 

@@ -12,7 +12,7 @@ from subprocess import DEVNULL, PIPE, STDOUT, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from procession import _child
-from procession.command import UNIX_SHELL, Command, Stream, StrOrBytesPath, refuse_text_mode
+from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.communicating import check_limit, collect, partial
 from procession.deadline import Deadline, Late
 from procession.debuglog import Log
@@ -318,7 +318,7 @@ class Process(asyncio.subprocess.Process):
 
 
 async def _create(
-    command: Command, loop: asyncio.AbstractEventLoop | None, limit: int | None, args: Any
+    command: Spec, loop: asyncio.AbstractEventLoop | None, limit: int | None, args: Any
 ) -> Process:
     running = asyncio.get_running_loop()
     if loop is not None and loop is not running:
@@ -372,7 +372,7 @@ async def create_subprocess_exec(
             filename, before anything is started or after all of it was undone.
     """
     options = refuse_text_mode(False, **kwds) if kwds else kwds
-    command = Command([program, *args], stdin, stdout, stderr, **options)
+    command = Spec([program, *args], stdin, stdout, stderr, **options)
     return await _create(command, loop, limit, (program, *args))
 
 
@@ -394,5 +394,5 @@ async def create_subprocess_shell(
         raise ValueError("cmd must be a string")
     options = refuse_text_mode(True, **kwds) if kwds else kwds
     shell = options.get("executable") or UNIX_SHELL
-    command = Command([shell, "-c", cmd], stdin, stdout, stderr, **options)
+    command = Spec([shell, "-c", cmd], stdin, stdout, stderr, **options)
     return await _create(command, loop, limit, cmd)

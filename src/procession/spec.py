@@ -16,7 +16,7 @@ Environment = Mapping[str, StrOrBytesPath] | Mapping[bytes, StrOrBytesPath]
 UNIX_SHELL = "/bin/sh"
 
 
-class Command:
+class Spec:
     """One child to be: read by the extension modules, attribute by attribute."""
 
     __slots__ = (
@@ -98,7 +98,7 @@ class Command:
 
 
 # What the interpreter says of an unknown keyword names the function.
-Command.__init__.__qualname__ = "Popen.__init__"
+Spec.__init__.__qualname__ = "Popen.__init__"
 
 
 def group_id(group: str | int) -> int:
