@@ -9,8 +9,8 @@ from subprocess import PIPE
 from typing import Any
 
 from procession import lowlevel, pipes
-from procession.spec import Stream, StrOrBytesPath
 from procession.pipes import Factory
+from procession.spec import Stream, StrOrBytesPath
 from procession.subprocess import create_subprocess_exec, create_subprocess_shell
 
 

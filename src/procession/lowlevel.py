@@ -17,9 +17,9 @@ from subprocess import PIPE
 from typing import Any
 
 from procession import _child
-from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.debuglog import log_birth, log_command, log_exit, logger
 from procession.pipes import Factory, ReadPipeTransport, WritePipeTransport
+from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.transport import Popen
 from procession.waiting import end_of
 

@@ -12,10 +12,10 @@ from subprocess import DEVNULL, PIPE, STDOUT, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from procession import _child
-from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.communicating import check_limit, collect, partial
 from procession.deadline import Deadline, Late
 from procession.debuglog import Log
+from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
 from procession.transport import ProcessTransport, transport_of
 from procession.waiting import end_of
