@@ -22,6 +22,10 @@ MODULES = {
     "_transport": [],
     "_reaper": ["csrc/psn_reap.c", "csrc/psn_sigchld.c", "csrc/psn_waiter.c"],
     "_child": [],
+    "_capture": [],
+    "_clock": ["csrc/psn_timer.c"],
+    "_shot": [],
+    "_batch": [],
     "_spawn": [
         "csrc/psn_argv.c",
         "csrc/psn_child.c",

@@ -16,8 +16,13 @@ if sys.platform.startswith("linux"):
             "procession runs in one interpreter of a process, and in none with a GIL of its "
             "own; use asyncio.create_subprocess_exec here, which has the same interface"
         ) from error
+    from procession.batch import Results, map
+    from procession.command import Command
+    from procession.completed import CommandFailed, CommandTimedOut, Completed, Usage
     from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
     from procession.lowlevel import subprocess_exec, subprocess_shell
+    from procession.pool import Pool, PoolStats
+    from procession.running import run
     from procession.streams import StreamReader, StreamWriter
     from procession.subprocess import (
         DEVNULL,
@@ -30,15 +35,25 @@ if sys.platform.startswith("linux"):
     from procession.waiting import wait_pid
 
     for _public in (
+        Command,
+        CommandFailed,
+        CommandTimedOut,
+        Completed,
         EventLoop,
+        Pool,
+        PoolStats,
         Process,
+        Results,
         StreamReader,
         StreamWriter,
         SubprocessMixin,
+        Usage,
         create_subprocess_exec,
         create_subprocess_shell,
         install,
+        map,
         new_event_loop,
+        run,
         subprocess_exec,
         subprocess_shell,
         uninstall,
@@ -52,15 +67,25 @@ else:
         DEVNULL,
         PIPE,
         STDOUT,
+        Command,
+        CommandFailed,
+        CommandTimedOut,
+        Completed,
         EventLoop,
+        Pool,
+        PoolStats,
         Process,
+        Results,
         StreamReader,
         StreamWriter,
         SubprocessMixin,
+        Usage,
         create_subprocess_exec,
         create_subprocess_shell,
         install,
+        map,
         new_event_loop,
+        run,
         subprocess_exec,
         subprocess_shell,
         uninstall,
@@ -75,15 +100,25 @@ __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "Command",
+    "CommandFailed",
+    "CommandTimedOut",
+    "Completed",
     "EventLoop",
+    "Pool",
+    "PoolStats",
     "Process",
+    "Results",
     "StreamReader",
     "StreamWriter",
     "SubprocessMixin",
+    "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
     "install",
+    "map",
     "new_event_loop",
+    "run",
     "subprocess",
     "subprocess_exec",
     "subprocess_shell",

@@ -58,7 +58,7 @@ cdef class Child(Newborn):
     cdef _start(self):
         cdef Engine engine = engine_of(self.loop)
         cdef Spawner spawner
-        plan(self, self.command)
+        plan(self, self.command, self.command.args, self.command.executable)
         sweep()
         engine.use()
         try:
@@ -86,7 +86,7 @@ cdef class Child(Newborn):
             else:
                 self._live()
         else:
-            error = failure(self.job, self.command)
+            error = failure(self.job, self.command, self.command.executable)
             self._bury_newborn()
             self._leave()
             self._tell(error)

@@ -15,6 +15,8 @@ cdef class Source:
     cdef int _ready(self, uint32_t events) except -1
     # The turn of the loop after defer() has come.
     cdef int _turn(self) except -1
+    # What it has set in the engine's clock has come.
+    cdef int _time(self) except -1
     # The loop was closed. First every source hears of it (a child is killed), then
     # every source lets go (the child is reaped); what was read is kept.
     cdef int _loop_closed(self) except -1
@@ -49,6 +51,7 @@ cdef class Engine:
     cdef list deferred          # sources with a turn to come
     cdef Source spawner         # made with the first spawn, closed when all is idle
     cdef Source bell            # the same with the first child without a pidfd
+    cdef object clock           # made with the first deadline, a Clock
     cdef void *door             # borrowed: the loop holds it while it watches the poller
     cdef object __weakref__
 

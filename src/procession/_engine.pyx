@@ -84,6 +84,9 @@ cdef class Source:
     cdef int _turn(self) except -1:
         return 0
 
+    cdef int _time(self) except -1:
+        return 0
+
     cdef int _loop_closed(self) except -1:
         return 0
 
@@ -177,6 +180,9 @@ cdef class Engine:
         if self.bell is not None:
             self.bell.close_fd()
             self.bell = None
+        if self.clock is not None:
+            self.clock.stop()
+            self.clock = None
         psn_poll_close(&self.poll)
 
     cdef int watch(self, Source source, int fd, uint32_t events) except -1:

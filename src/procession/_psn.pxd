@@ -49,6 +49,21 @@ cdef extern from "psn_sys.h" nogil:
     int psn_sys_open(const char *path, int flags)
     ssize_t psn_sys_read(int fd, void *to, size_t n)
     ssize_t psn_sys_write(int fd, const void *data, size_t n)
+    int64_t psn_sys_now_ns()
+
+
+cdef extern from "psn_timer.h" nogil:
+    struct psn_timer:
+        int64_t at_ns
+        size_t place
+        void *owner
+    struct psn_timers:
+        size_t count
+    void psn_timers_init(psn_timers *timers)
+    void psn_timers_free(psn_timers *timers)
+    int psn_timers_set(psn_timers *timers, psn_timer *timer, int64_t at_ns)
+    void psn_timers_unset(psn_timers *timers, psn_timer *timer)
+    psn_timer *psn_timers_first(const psn_timers *timers)
 
 
 cdef extern from "psn_argv.h" nogil:

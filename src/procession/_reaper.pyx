@@ -91,6 +91,19 @@ cdef bint wants_pidfd() noexcept:
     return _backend == BY_PIDFD
 
 
+def rusage_of(bytes usage):
+    """Return a struct rusage as resource.getrusage() would."""
+    cdef const rusage *used = <const rusage *>PyBytes_AS_STRING(usage)
+    from resource import struct_rusage
+    return struct_rusage((
+        used.ru_utime.tv_sec + used.ru_utime.tv_usec * 1e-6,
+        used.ru_stime.tv_sec + used.ru_stime.tv_usec * 1e-6,
+        used.ru_maxrss, used.ru_ixrss, used.ru_idrss, used.ru_isrss,
+        used.ru_minflt, used.ru_majflt, used.ru_nswap,
+        used.ru_inblock, used.ru_oublock, used.ru_msgsnd, used.ru_msgrcv,
+        used.ru_nsignals, used.ru_nvcsw, used.ru_nivcsw))
+
+
 @cython.no_gc_clear
 cdef class Mortal(Source):
     cdef psn_ref ref(self) noexcept:
@@ -197,18 +210,7 @@ cdef class Mortal(Source):
     @property
     def rusage(self):
         """What the child has used; None before the end, and if somebody else reaped it."""
-        cdef const rusage *used
-        if self.usage is None:
-            return None
-        used = <const rusage *>PyBytes_AS_STRING(self.usage)
-        from resource import struct_rusage
-        return struct_rusage((
-            used.ru_utime.tv_sec + used.ru_utime.tv_usec * 1e-6,
-            used.ru_stime.tv_sec + used.ru_stime.tv_usec * 1e-6,
-            used.ru_maxrss, used.ru_ixrss, used.ru_idrss, used.ru_isrss,
-            used.ru_minflt, used.ru_majflt, used.ru_nswap,
-            used.ru_inblock, used.ru_oublock, used.ru_msgsnd, used.ru_msgrcv,
-            used.ru_nsignals, used.ru_nvcsw, used.ru_nivcsw))
+        return None if self.usage is None else rusage_of(self.usage)
 
     def poll(self):
         """Ask the kernel; return the returncode, None while the child runs."""

@@ -10,6 +10,11 @@ cdef class Newborn(Mortal):
 
     # The spawn has come to its end, good or bad: the job is ours again.
     cdef int _born(self) except -1
+    # An output that is gathered for it: something came; it is more than is kept; its end
+    # has come.
+    cdef int _output_came(self) except -1
+    cdef int _output_overflowed(self) except -1
+    cdef int _output_ended(self) except -1
     cdef void close_ends(self) noexcept
 
 
@@ -35,13 +40,14 @@ cdef class Fork(Source):
 cdef Spawner spawner_of(Engine engine)
 
 # Make newborn.job and newborn.ends from a command, checking all that can be checked.
-cdef int plan(Newborn newborn, command) except -1
+# The command's own arguments and executable are not looked at.
+cdef int plan(Newborn newborn, command, args, executable) except -1
 
 # Fork with the interpreter's hooks and call the command's preexec_fn in the child.
 cdef Fork fork(Engine engine, Newborn newborn, command)
 
 # The exception for a spawn that failed.
-cdef object failure(psn_job *job, command)
+cdef object failure(psn_job *job, command, executable)
 
 cdef void free_job(Newborn newborn) noexcept
 

@@ -128,6 +128,15 @@ cdef class Newborn(Mortal):
     cdef int _born(self) except -1:
         return 0
 
+    cdef int _output_came(self) except -1:
+        return 0
+
+    cdef int _output_overflowed(self) except -1:
+        return 0
+
+    cdef int _output_ended(self) except -1:
+        return 0
+
     cdef void close_ends(self) noexcept:
         for i in range(3):
             psn_sys_close(&self.ends[i])
@@ -454,24 +463,24 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
     return 0
 
 
-cdef int plan(Newborn newborn, command) except -1:
+cdef int plan(Newborn newborn, command, args, executable) except -1:
     cdef psn_job *job = psn_job_new()
     if job == NULL:
         raise MemoryError
     newborn.job = job
     plan_stdio(newborn, command)
-    sys.audit("subprocess.Popen", command.executable, command.args, command.cwd, command.env)
+    sys.audit("subprocess.Popen", executable, args, command.cwd, command.env)
     pack_env(job, command.env)
-    program = encode(command.executable)
+    program = encode(executable)
     pack_paths(job, program, command.env)
-    for arg in command.args:
-        push(&job.argv, program if arg is command.executable else encode(arg))
+    for arg in args:
+        push(&job.argv, program if arg is executable else encode(arg))
     pack_options(job, command)
     psn_job_note_caller(job)
     return check(psn_job_seal(job))
 
 
-cdef object failure(psn_job *job, command):
+cdef object failure(psn_job *job, command, executable):
     cdef psn_report *report = &job.born.report
     if report.step == PSN_STEP_PREEXEC:
         return SubprocessError("Exception occurred in preexec_fn.")
@@ -479,7 +488,7 @@ cdef object failure(psn_job *job, command):
         return error_of(report.err)
     filename = None
     if report.step == PSN_STEP_EXEC:
-        filename = command.executable
+        filename = executable
     elif report.step == PSN_STEP_CHDIR:
         filename = command.cwd
     return os_error_of(report.err, filename)

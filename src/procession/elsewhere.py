@@ -14,20 +14,32 @@ from collections.abc import Awaitable, Callable
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, TypeVar
 
+from procession.completed import CommandFailed, CommandTimedOut, Completed, Usage
+
 __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "Command",
+    "CommandFailed",
+    "CommandTimedOut",
+    "Completed",
     "EventLoop",
+    "Pool",
+    "PoolStats",
     "Process",
+    "Results",
     "StreamReader",
     "StreamWriter",
     "SubprocessMixin",
     "SubprocessStreamProtocol",
+    "Usage",
     "create_subprocess_exec",
     "create_subprocess_shell",
     "install",
+    "map",
     "new_event_loop",
+    "run",
     "subprocess_exec",
     "subprocess_shell",
     "uninstall",
@@ -145,3 +157,25 @@ async def wait_pid(pid: int) -> int:
     raise NotImplementedError(
         "procession.wait_pid() runs on Linux. Here await asyncio.to_thread(os.waitpid, pid, 0)."
     )
+
+
+class _OnLinuxOnly:
+    """What there is where there is an engine: says so when it is called."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise NotImplementedError."""
+        raise NotImplementedError(
+            f"procession.{self.__name__}() runs on Linux. Here build it from "
+            "asyncio.create_subprocess_exec() and an asyncio.Semaphore."
+        )
+
+
+run = _OnLinuxOnly("run")
+map = _OnLinuxOnly("map")
+Pool = _OnLinuxOnly("Pool")
+PoolStats = _OnLinuxOnly("PoolStats")
+Results = _OnLinuxOnly("Results")
+Command = _OnLinuxOnly("Command")

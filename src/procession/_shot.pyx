@@ -1,0 +1,488 @@
+"""One command of many: started, fed, gathered, timed and ended by the engine alone.
+
+A shot goes WAITING, STARTING, RUNNING, OVER; if it is stopped, by STOPPING and KILLING. It
+is over when the child is reaped and its outputs have come to their ends, and then its sink
+is told, once. See "The path of a batch" in docs/architecture.md.
+"""
+cimport cython
+from libc.signal cimport SIGKILL, SIGTERM
+from libc.stdint cimport int64_t
+
+from procession._capture cimport Capture, Feed
+from procession._clock cimport clock_of
+from procession._engine cimport CHILD, Engine, Source, count
+from procession._psn cimport (
+    PSN_STEP_NONE,
+    psn_ref,
+    psn_ref_signal,
+    psn_sys_now_ns,
+)
+from procession._reaper cimport sweep
+from procession._spawn cimport (
+    Newborn,
+    Spawner,
+    failure,
+    fork,
+    free_job,
+    plan,
+    spawner_of,
+    take_ref,
+)
+
+import os
+from time import time
+
+from procession.completed import Completed
+from procession.spec import UNIX_SHELL
+
+cdef enum:
+    # How long the end of a loop waits for a killed child before it is reaped in the back.
+    LAST_WAIT_MS = 200
+    # Between looks at a tree that is being ended: from this to that.
+    FIRST_PAUSE_NS = 5000000
+    LAST_PAUSE_NS = 100000000
+
+# How long after SIGKILL a tree that is still there is given up: it hangs in the kernel.
+cdef int64_t GIVE_UP_NS = 5000000000
+
+# What the shell reports of a command that it cannot find, or cannot execute; and what
+# timeout(1) and others report of one that they have not started.
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+NOT_STARTED = 125
+
+
+cdef int64_t nanoseconds(seconds, str name) except? -2:
+    """Return a time as a count, -1 for None or for ever."""
+    if seconds is None:
+        return -1
+    cdef double value = seconds
+    if value != value:
+        raise ValueError(f"{name} must be a number of seconds, not nan")
+    if value > 1e9:
+        return -1
+    return <int64_t>(max(value, 0.0) * 1e9)
+
+
+cdef class Terms:
+    def __init__(self, spec, *, executable=None, shell=False, input=None, timeout=None,
+                 idle_timeout=None, eof_grace=None, grace=5.0, max_output=None,
+                 stops_overflow=False, text=False, encoding=None, errors=None, retries=0,
+                 backoff=None, priority=0, weight=1):
+        self.spec = spec
+        self.executable = executable
+        self.shell = shell
+        self.input = input
+        self.timeout = timeout
+        self.idle_timeout = idle_timeout
+        self.timeout_ns = nanoseconds(timeout, "timeout")
+        self.idle_ns = nanoseconds(idle_timeout, "idle_timeout")
+        self.eof_grace_ns = nanoseconds(eof_grace, "eof_grace")
+        self.grace_ns = nanoseconds(grace, "grace")
+        self.head = -1
+        if max_output is not None:
+            self.tail = 0 if stops_overflow else max_output // 2
+            self.head = max_output - self.tail
+        self.stops_overflow = stops_overflow
+        self.text = text
+        self.encoding = encoding
+        self.errors = errors
+        self.retries = retries
+        self.backoff = backoff
+        self.priority = priority
+        self.weight = weight
+
+    def decode(self, data):
+        """Return an output as it was asked for: bytes, or text with its line ends made one."""
+        if not self.text or data is None:
+            return data
+        return (<bytes>data).decode(self.encoding, self.errors).replace(
+            "\r\n", "\n").replace("\r", "\n")
+
+
+def argv_of(args, bint shell):
+    """Return the arguments of a command as subprocess.Popen takes it.
+
+    Raises:
+        TypeError: it is nothing that can be run.
+        ValueError: it is empty.
+    """
+    if isinstance(args, (str, bytes, os.PathLike)):
+        args = [args]
+    else:
+        args = list(args)
+        if not args:
+            raise ValueError("a command must have at least one argument")
+    if shell:
+        return [UNIX_SHELL, "-c", *args]
+    return args
+
+
+cdef class Sink:
+    cdef int _over(self, Shot shot) except -1:
+        return 0
+
+
+@cython.no_gc_clear
+cdef class Shot(Newborn):
+    def __cinit__(self, Terms terms, args, long long index=0, int attempts=1):
+        self.terms = terms
+        self.args = args
+        self.index = index
+        self.attempts = attempts
+        self.slot = -1
+        self.stage = WAITING
+        self.timer.owner = <void *>self
+        count(CHILD, 1)
+
+    def __dealloc__(self):
+        if self.clock is not None:
+            self.clock.unset(&self.timer)
+        count(CHILD, -1)
+
+    # Birth
+
+    cdef bint begin(self, Engine engine, Sink sink) except -1:
+        cdef Terms terms = self.terms
+        cdef Spawner spawner
+        self.sink = sink
+        self.started = time()
+        self.began_ns = self.active_ns = psn_sys_now_ns()
+        try:
+            self.argv = argv_of(self.args, terms.shell)
+            self.executable = self.argv[0] if terms.executable is None else terms.executable
+            plan(self, terms.spec, self.argv, self.executable)
+            sweep()
+            engine.use()
+        except Exception as error:
+            self.close_ends()
+            free_job(self)
+            return self._failed(error)
+        try:
+            # Before anything is started, because nothing could be undone without.
+            spawner = spawner_of(engine)
+            self.engine = engine
+            if terms.spec.preexec_fn is None:
+                spawner.submit(self)
+            else:
+                self.fork = fork(engine, self, terms.spec)
+        except BaseException as error:
+            engine.unuse()
+            engine.look_idle()
+            self.close_ends()
+            free_job(self)
+            if not isinstance(error, Exception):
+                raise
+            return self._failed(error)
+        engine.enter(self)
+        self.stage = STARTING
+        if terms.timeout_ns >= 0:
+            self.clock = clock_of(engine)
+            self._plan_time()
+        return True
+
+    cdef bint _failed(self, error) except -1:
+        """It could not be started."""
+        self.error = error
+        self.stage = OVER
+        self.over_ns = psn_sys_now_ns()
+        return False
+
+    cdef int _born(self) except -1:
+        """The outcome of the spawn is known."""
+        cdef Engine engine = self.engine
+        self.fork = None
+        try:
+            if self.job.born.report.step != PSN_STEP_NONE:
+                raise failure(self.job, self.terms.spec, self.executable)
+            if self.stage == STARTING:
+                self._connect()
+        except Exception as error:
+            if self.stage == STARTING:
+                self.error = error
+        if self.error is not None or self.stage != STARTING:
+            (<Spawner>engine.spawner).bury(take_ref(self))
+            self._settle_ends()
+            free_job(self)
+            engine.unuse()
+            return self._finish()
+        take_ref(self)
+        free_job(self)
+        self.stage = RUNNING
+        engine.unuse()
+        if self.terms.idle_ns >= 0:
+            self._plan_time()
+        if self.feed is not None:
+            self.feed.put(self.terms.input or b"")
+            self.feed.finish()
+        return 0
+
+    cdef int _connect(self) except -1:
+        cdef Engine engine = self.engine
+        cdef Terms terms = self.terms
+        cdef bint keeps_size = terms.spec.pipesize > 0
+        if self.ends[0] >= 0:
+            self.feed = Feed()
+            self.feed.keeps_size = keeps_size
+            self.feed.connect(engine, self.ends[0])
+            self.ends[0] = -1
+        if self.ends[1] >= 0:
+            self.out = Capture(terms.head, terms.tail)
+            self.out.keeps_size = keeps_size
+            self.out.connect(engine, self.ends[1])
+            self.out.keeper = <void *>self
+            self.ends[1] = -1
+        if self.ends[2] >= 0:
+            self.err = Capture(terms.head, terms.tail)
+            self.err.keeps_size = keeps_size
+            self.err.connect(engine, self.ends[2])
+            self.err.keeper = <void *>self
+            self.ends[2] = -1
+        self.live(engine, self.job.born.pid, self.job.born.pidfd)
+        return 0
+
+    # What is heard of it
+
+    cdef int on_end(self) except -1:
+        self.exited = True
+        if self.terms.eof_grace_ns >= 0:
+            self.eof_by_ns = psn_sys_now_ns() + self.terms.eof_grace_ns
+            self._plan_time()
+        return self._look_over()
+
+    cdef int _output_ended(self) except -1:
+        return self._look_over()
+
+    cdef int _output_came(self) except -1:
+        if self.terms.idle_ns >= 0:
+            self.active_ns = psn_sys_now_ns()
+        return 0
+
+    cdef int _output_overflowed(self) except -1:
+        if self.terms.stops_overflow:
+            self.stop("output limit", self.terms.grace_ns)
+        return 0
+
+    cdef int _look_over(self) except -1:
+        """Finish if there is nothing to wait for."""
+        if not self.exited or self.stage == OVER:
+            return 0
+        if (self.out is not None and not self.out.eof) or (
+                self.err is not None and not self.err.eof):
+            return 0
+        if self.stage >= STOPPING and living(self):
+            return 0
+        return self._finish()
+
+    # Its time
+
+    cdef int _plan_time(self) except -1:
+        """Set the timer for what comes first."""
+        cdef int64_t at = -1
+        cdef Terms terms = self.terms
+        if self.stage >= STOPPING:
+            at = min(psn_sys_now_ns() + self.pause_ns, self.kill_ns)
+        else:
+            if terms.timeout_ns >= 0:
+                at = self.began_ns + terms.timeout_ns
+            if terms.idle_ns >= 0 and self.stage == RUNNING and not self.exited:
+                at = earlier(at, self.active_ns + terms.idle_ns)
+            if self.eof_by_ns:
+                at = earlier(at, self.eof_by_ns)
+        if at < 0:
+            return 0
+        if self.clock is None:
+            self.clock = clock_of(self.engine)
+        return self.clock.set(&self.timer, at)
+
+    cdef int _time(self) except -1:
+        cdef Terms terms = self.terms
+        cdef int64_t now = psn_sys_now_ns()
+        # The clock rings a little early.
+        cdef int64_t due = now + 1000000
+        # The result may be the last to hold this.
+        cdef Shot this = self
+        if this.stage == OVER:
+            return 0
+        if this.stage >= STOPPING:
+            return this._kill_on(due)
+        if terms.timeout_ns >= 0 and due >= this.began_ns + terms.timeout_ns:
+            return this.stop("timeout", terms.grace_ns)
+        if this.eof_by_ns and due >= this.eof_by_ns:
+            this._settle_ends()
+            return this._finish()
+        if (terms.idle_ns >= 0 and this.stage == RUNNING and not this.exited
+                and due >= this.active_ns + terms.idle_ns):
+            return this.stop("idle", terms.grace_ns)
+        return this._plan_time()
+
+    # Its end before its time
+
+    cdef int stop(self, str reason, int64_t grace_ns) except -1:
+        cdef psn_ref ref
+        if self.stage == OVER:
+            return 0
+        if self.stage >= STOPPING:
+            # Asked again: less patience, no other reason.
+            if self.stage == STOPPING and grace_ns >= 0:
+                self.kill_ns = min(self.kill_ns, psn_sys_now_ns() + grace_ns)
+                return self._kill_on(psn_sys_now_ns())
+            return 0
+        self.reason = reason
+        if self.stage == WAITING:
+            self.stage = OVER
+            return 0
+        if self.stage == STARTING and self.fork is None:
+            (<Spawner>self.engine.spawner).abandon(self)
+            self._settle_ends()
+            self.engine.unuse()
+            return self._finish()
+        if self.stage == STARTING:
+            self.stage = KILLING
+            ref.pid = self.job.born.pid
+            ref.pidfd = self.job.born.pidfd
+            psn_ref_signal(ref, SIGKILL)
+            return 0
+        self.pause_ns = FIRST_PAUSE_NS
+        if grace_ns != 0:
+            self.stage = STOPPING
+            self.kill_ns = (1 << 62) if grace_ns < 0 else psn_sys_now_ns() + grace_ns
+            signal_tree(self, SIGTERM)
+        else:
+            self.kill_ns = psn_sys_now_ns()
+            self.stage = STOPPING
+            return self._kill_on(self.kill_ns)
+        return self._plan_time()
+
+    cdef int _kill_on(self, int64_t now) except -1:
+        """Go on with ending the tree: look whether it has gone, else press on."""
+        self.pause_ns = min(self.pause_ns * 2, LAST_PAUSE_NS)
+        if self.stage == STOPPING and now >= self.kill_ns:
+            self.stage = KILLING
+            self.kill_ns = now + GIVE_UP_NS
+            self.pause_ns = FIRST_PAUSE_NS
+        if self.stage == KILLING:
+            if now >= self.kill_ns:
+                self._settle_ends()
+                if not self.exited:
+                    (<Spawner>self.engine.spawner).bury(self.forget())
+                return self._finish()
+            signal_tree(self, SIGKILL)
+        self.look()
+        if self.stage == OVER:
+            return 0
+        if self.exited and not living(self):
+            # Whoever else holds an output is none of the tree.
+            self._settle_ends()
+            return self._finish()
+        return self._plan_time()
+
+    cdef int _settle_ends(self) except -1:
+        """Take what is in the pipes, and close them."""
+        self.close_ends()
+        for capture in (self.out, self.err):
+            if capture is not None and not (<Capture>capture).eof:
+                (<Capture>capture).keeper = NULL
+                (<Capture>capture)._ready(0)
+                (<Capture>capture)._let_go()
+        if self.feed is not None:
+            self.feed._lose(None)
+        return 0
+
+    cdef int _finish(self) except -1:
+        cdef Sink sink
+        self.stage = OVER
+        self.over_ns = psn_sys_now_ns()
+        if self.clock is not None:
+            self.clock.unset(&self.timer)
+        self.close_ends()
+        if self.feed is not None:
+            self.feed._lose(None)
+        self.engine.leave(self)
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink._over(self)
+        return 0
+
+    # The end of the loop
+
+    cdef int _loop_closed(self) except -1:
+        if self.fork is not None:
+            # Each holds the other.
+            self.fork = None
+            (<Spawner>self.engine.spawner).bury(take_ref(self))
+            free_job(self)
+        elif self.job != NULL:
+            (<Spawner>self.engine.spawner).abandon(self)
+        elif self.living:
+            signal_tree(self, SIGKILL)
+        return 0
+
+    cdef int _let_go(self) except -1:
+        self.waiters = None
+        self.sink = None
+        self.stage = OVER
+        if self.clock is not None:
+            self.clock.unset(&self.timer)
+        for end in (self.out, self.err, self.feed):
+            if end is not None:
+                (<Source>end)._let_go()
+        if self.living and not self.outwait(LAST_WAIT_MS):
+            (<Spawner>self.engine.spawner).bury(self.forget())
+        self.close_ends()
+        self.engine.leave(self)
+        return 0
+
+    # Its result
+
+    cdef tuple outputs(self):
+        if self.taken is None:
+            self.taken = (None if self.out is None else self.out.take(),
+                          None if self.err is None else self.err.take())
+        return self.taken
+
+    cdef object _text(self, data):
+        try:
+            return self.terms.decode(data)
+        except UnicodeError as error:
+            if self.error is None:
+                self.error = error
+            return data
+
+    def result(self):
+        """Return the Completed, when it is over."""
+        out, err = self.outputs()
+        out, err = self._text(out), self._text(err)
+        cdef long long left_out = 0
+        if self.out is not None:
+            left_out += self.out.left_out()
+        if self.err is not None:
+            left_out += self.err.left_out()
+        reason = self.reason
+        returncode = self.returncode
+        if returncode is None:
+            if self.error is not None:
+                reason = "spawn error"
+                is_missing = isinstance(self.error, FileNotFoundError)
+                returncode = NOT_FOUND if is_missing else NOT_EXECUTABLE
+            else:
+                returncode = NOT_STARTED if self.pid == 0 else -SIGKILL
+        elif reason is None:
+            reason = "exit" if returncode >= 0 else "signal"
+        return Completed(
+            self.args, returncode, out, err, self.pid or None, reason, self.started,
+            (self.over_ns - self.began_ns) * 1e-9 if self.over_ns else 0.0,
+            self.usage, left_out, self.error, self.attempts, self.slot, self.index)
+
+
+cdef inline int64_t earlier(int64_t a, int64_t b) noexcept:
+    return b if a < 0 or b < a else a
+
+
+cdef list living(Newborn child):
+    return []
+
+
+cdef int signal_tree(Newborn child, int sig) except -1:
+    psn_ref_signal(child.ref(), sig)
+    return 0

@@ -1,0 +1,190 @@
+"""Many commands, a few at a time, as an asynchronous iterator of their results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable
+from os import PathLike, fspath
+from typing import Any
+
+from procession._batch import Batch
+from procession.command import Backoff, Options, count_of
+from procession.completed import Completed
+from procession.cpus import usable_cpus
+from procession.trace import Trace
+
+
+def drop(batch: Batch) -> None:
+    """End what runs, from whatever thread the garbage collector works on."""
+    loop = batch.loop
+    if loop.is_closed():
+        return
+    if asyncio._get_running_loop() is loop:
+        batch.drop()
+    else:
+        loop.call_soon_threadsafe(batch.drop)
+
+
+class Results:
+    """The results of map(): an asynchronous iterator, and a context manager."""
+
+    def __init__(self, batch: Batch, feed: AsyncIterable[Any] | None, trace: Trace | None) -> None:
+        self._batch = batch
+        self._feed = feed
+        self._feeder: asyncio.Task[None] | None = None
+        self._trace = trace
+        self._is_open = True
+
+    def __aiter__(self) -> Results:
+        return self
+
+    async def __anext__(self) -> Completed:
+        """Return the next result.
+
+        Cancelled, it ends the batch, as it would end an asynchronous generator.
+
+        Raises:
+            StopAsyncIteration: there are no more.
+            Exception: what the iterable of commands has raised, after the results of those
+                that had begun.
+        """
+        batch = self._batch
+        if self._feed is not None and self._feeder is None and self._is_open:
+            self._feeder = asyncio.ensure_future(feed(batch, self._feed))
+        while (result := batch.take()) is None:
+            if batch.finished():
+                await self._finish()
+                raise StopAsyncIteration
+            waiter = batch.begin_wait()
+            try:
+                await waiter
+            except BaseException:
+                batch.wait_failed()
+                await self.aclose()
+                raise
+            finally:
+                del waiter
+        return result
+
+    async def _finish(self) -> None:
+        failure = self._batch.failure if self._is_open else None
+        await self.aclose()
+        if failure is not None:
+            raise failure
+
+    async def aclose(self) -> None:
+        """Begin nothing more, end what runs, and wait for that. Twice is fine."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        batch = self._batch
+        try:
+            if self._feeder is not None:
+                self._feeder.cancel()
+                await asyncio.wait([self._feeder])
+            batch.stop()
+            if (idle := batch.begin_idle()) is not None:
+                await idle
+        finally:
+            batch.drop()
+            if self._trace is not None:
+                self._trace.close()
+
+    async def __aenter__(self) -> Results:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            drop(self._batch)
+            if self._feeder is not None and not self._batch.loop.is_closed():
+                self._batch.loop.call_soon_threadsafe(self._feeder.cancel)
+            if self._trace is not None:
+                self._trace.close()
+
+
+async def feed(batch: Batch, commands: AsyncIterable[Any]) -> None:
+    """Put commands into the batch, as there is room for them."""
+    failure = None
+    try:
+        async for command in commands:
+            batch.put(command)
+            while (room := batch.begin_room()) is not None:
+                await room
+    except Exception as error:
+        failure = error
+    finally:
+        close = getattr(commands, "aclose", None)
+        if close is not None:
+            await close()
+        batch.fed(failure)
+
+
+def map(
+    commands: Iterable[Any] | AsyncIterable[Any],
+    *,
+    concurrency: int | None = None,
+    ordered: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    backoff: Backoff = 1.0,
+    stop_on_error: bool = False,
+    input: Any = None,
+    ahead: int | None = None,
+    trace: str | PathLike[str] | None = None,
+    **options: Any,
+) -> Results:
+    """Run many commands, some at a time; iterate over what has become of each.
+
+    `async for result in map(commands): ...`. A command is what run() takes as its `args`, or
+    a Command with options of its own. They are taken from the iterable as there is room for
+    them, so there may be millions of them. A command that fails or cannot be started is a
+    result like others.
+
+    To be called where the event loop runs. Leaving the loop early drops the iterator, and
+    with it the batch: what runs is ended in the back. `async with map(...) as results` ends
+    it on leaving, and waits for that.
+
+    Args:
+        concurrency: how many run at once. None: as many as there are processors to use,
+            with regard to affinity and the quota of the control group.
+        ordered: give results in the order of the commands, not in that of their ends.
+        timeout: how many seconds each command may take.
+        retries: how often a command that fails is tried again.
+        backoff: seconds before the first retry, doubled with each one up to a minute; or a
+            function of the number of attempts so far.
+        stop_on_error: after the first result that is not `ok` begin no more and end what
+            runs; these are results still, with the reason "cancelled".
+        input: what each command gets on its standard input. None: nothing, as there is no
+            sense in several children that read the same input.
+        ahead: how many results may wait to be taken, beside as many as run, before no more
+            is begun. None: as many as the concurrency.
+        trace: a file to write Chrome trace events to, for Perfetto.
+        options: further keywords of run(), except check. max_output is 16 MiB.
+
+    Raises:
+        TypeError, ValueError: for an option that run() would not take.
+    """
+    most = usable_cpus() if concurrency is None else count_of(concurrency, "concurrency", 1)
+    shared = Options(
+        {"input": input, "timeout": timeout, "retries": retries, "backoff": backoff, **options}
+    )
+    asynchronous = commands if isinstance(commands, AsyncIterable) else None
+    source = None if isinstance(commands, AsyncIterable) else iter(commands)
+    batch = Batch(
+        asyncio.get_running_loop(),
+        shared.shared,
+        shared.terms_of,
+        most,
+        source=source,
+        ahead=most if ahead is None else count_of(ahead, "ahead", 0),
+        ordered=ordered,
+        stops_on_error=stop_on_error,
+    )
+    batch.feeding = asynchronous is not None
+    tracer = None if trace is None else Trace(fspath(trace))
+    batch.trace = tracer
+    return Results(batch, asynchronous, tracer)

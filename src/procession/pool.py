@@ -1,0 +1,188 @@
+"""Commands that come one by one, some of which run at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+from procession._batch import Batch
+from procession.batch import drop
+from procession.command import Options, count_of
+from procession.completed import Completed
+from procession.cpus import usable_cpus
+from procession.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """What a pool does and has done.
+
+    Attributes:
+        concurrency: how much may run at once.
+        used: how much of that is in use, by weight.
+        running, queued: commands that run, and that wait for their turn.
+        delayed: commands that failed and are to be tried again after a while.
+        done: results there were; of these, failed: that were not `ok`.
+        retried: attempts after the first ones.
+    """
+
+    concurrency: int
+    used: int
+    running: int
+    queued: int
+    delayed: int
+    done: int
+    failed: int
+    retried: int
+
+
+class Pool:
+    """Runs commands that are submitted one by one, so many at a time.
+
+    `async with Pool(64) as pool: result = await pool.submit([...])`. Leaving the block waits
+    for all that was submitted; leaving it by an exception ends what runs. To be made where
+    the event loop runs.
+    """
+
+    def __init__(
+        self,
+        concurrency: int | None = None,
+        *,
+        trace: str | PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """
+        Args:
+            concurrency: how much may run at once. None: as map() has it.
+            trace: a file to write Chrome trace events to, for Perfetto.
+            options: keywords of run() and map() that all commands share.
+        """
+        most = usable_cpus() if concurrency is None else count_of(concurrency, "concurrency", 1)
+        self._options = Options(options)
+        self._batch = Batch(
+            asyncio.get_running_loop(), self._options.shared, self._options.terms_of, most
+        )
+        self._trace = None if trace is None else Trace(fspath(trace))
+        self._batch.trace = self._trace
+        self._is_open = True
+
+    @property
+    def concurrency(self) -> int:
+        """How much may run at once. It can be changed at any time; what runs goes on."""
+        return self._batch.capacity
+
+    @concurrency.setter
+    def concurrency(self, value: int) -> None:
+        self._batch.resize(count_of(value, "concurrency", 1))
+
+    def submit(
+        self,
+        command: Any,
+        *,
+        priority: int | None = None,
+        weight: int | None = None,
+        **options: Any,
+    ) -> asyncio.Future[Completed]:
+        """Queue a command; return a future of its Completed.
+
+        The future never holds an exception: what goes wrong with a command is in its result.
+        Cancelling it ends the command.
+
+        Args:
+            command: what run() takes, or a Command.
+            priority: a command with a larger one is begun first; 0 if None.
+            weight: as how many commands it counts; 1 if None. One that weighs more than the
+                whole concurrency runs by itself.
+            options: further keywords of run() for this command, except check.
+
+        Raises:
+            TypeError, ValueError: for an option that run() would not take.
+            RuntimeError: the pool is closed.
+        """
+        if not self._is_open:
+            raise RuntimeError("the pool is closed")
+        if priority is not None:
+            options["priority"] = priority
+        if weight is not None:
+            options["weight"] = weight
+        terms, args = self._options.terms_of(command, **options)
+        batch = self._batch
+        future: asyncio.Future[Completed] = batch.loop.create_future()
+        shot = batch.put(args, future, terms)
+
+        def look(done: asyncio.Future[Completed]) -> None:
+            if done.cancelled():
+                batch.stop_one(shot)
+
+        future.add_done_callback(look)
+        return future
+
+    def stats(self) -> PoolStats:
+        """Return what the pool does and has done."""
+        batch = self._batch
+        return PoolStats(
+            concurrency=batch.capacity,
+            used=batch.used,
+            running=len(batch.running),
+            queued=len(batch.queue),
+            delayed=len(batch.delayed),
+            done=batch.done,
+            failed=batch.failed,
+            retried=batch.retried,
+        )
+
+    def why_waiting(self) -> str | None:
+        """Say in a sentence why no more is begun; None if nothing waits."""
+        batch = self._batch
+        if batch.stall is not None and batch.queue:
+            return f"the machine has no more to give ({batch.stall}): waiting for a child to end"
+        if batch.queue:
+            weight = min(min(batch.queue)[2].terms.weight, batch.capacity)
+            free = batch.capacity - batch.used
+            if free <= 0:
+                return f"all {batch.capacity} places are in use"
+            if weight > free:
+                return f"the next command takes {weight} places, and {free} are free"
+            return "the next command is about to be begun"
+        if batch.delayed:
+            return f"{len(batch.delayed)} commands are to be tried again after a while"
+        return None
+
+    async def drain(self) -> None:
+        """Wait until all that was submitted so far, and meanwhile, is done."""
+        while (idle := self._batch.begin_idle()) is not None:
+            await idle
+
+    async def cancel(self, grace: float | None = None) -> None:
+        """End what runs, and give up what waits; all are results with the reason "cancelled".
+
+        Waits until everything has ended.
+
+        Args:
+            grace: how many seconds there are between SIGTERM and SIGKILL. None: as many as
+                each command was submitted with.
+        """
+        self._is_open = False
+        self._batch.stop(grace)
+        await self.drain()
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        try:
+            if kind is None:
+                await self.drain()
+            self._is_open = False
+            await self.cancel()
+        finally:
+            self._batch.drop()
+            if self._trace is not None:
+                self._trace.close()
+
+    def __del__(self) -> None:
+        # Not where the constructor has raised.
+        if getattr(self, "_is_open", False):
+            drop(self._batch)
