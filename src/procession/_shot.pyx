@@ -17,7 +17,7 @@ from procession._psn cimport (
     psn_ref_signal,
     psn_sys_now_ns,
 )
-from procession._reaper cimport sweep
+from procession._reaper cimport sweep, warn_killed
 from procession._spawn cimport (
     Newborn,
     Spawner,
@@ -338,7 +338,10 @@ cdef class Shot(Newborn):
             self.engine.unuse()
             return self._finish()
         if self.stage == STARTING:
+            # Its outcome comes soon, and ends it.
             self.stage = KILLING
+            if self.clock is not None:
+                self.clock.unset(&self.timer)
             ref.pid = self.job.born.pid
             ref.pidfd = self.job.born.pidfd
             psn_ref_signal(ref, SIGKILL)
@@ -416,6 +419,8 @@ cdef class Shot(Newborn):
             (<Spawner>self.engine.spawner).abandon(self)
         elif self.living:
             signal_tree(self, SIGKILL)
+            if self.sink is not None:
+                warn_killed(self.pid)
         return 0
 
     cdef int _let_go(self) except -1:
