@@ -12,6 +12,8 @@ from setuptools import Extension, setup
 # Each module with what is linked into it; a C file appears once.
 MODULES = {
     "_errors": [],
+    "_counts": [],
+    "_logbook": [],
     "_waiter": [],
     "_engine": ["csrc/psn_poll.c"],
     "_ends": ["csrc/psn_outq.c"],

@@ -105,3 +105,8 @@ def test_new_event_loops_can_run_children():
 
     assert loop.run_until_complete(main()) == 5
     loop.close()
+
+
+def test_nothing_is_counted_there():
+    with pytest.raises(NotImplementedError, match="Linux"):
+        elsewhere.stats()

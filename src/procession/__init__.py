@@ -23,6 +23,7 @@ if sys.platform.startswith("linux"):
     from procession.lowlevel import subprocess_exec, subprocess_shell
     from procession.pool import Pool, PoolStats
     from procession.running import run
+    from procession.stats import Stats, stats
     from procession.streams import StreamReader, StreamWriter
     from procession.subprocess import (
         DEVNULL,
@@ -44,6 +45,7 @@ if sys.platform.startswith("linux"):
         PoolStats,
         Process,
         Results,
+        Stats,
         StreamReader,
         StreamWriter,
         SubprocessMixin,
@@ -54,6 +56,7 @@ if sys.platform.startswith("linux"):
         map,
         new_event_loop,
         run,
+        stats,
         subprocess_exec,
         subprocess_shell,
         uninstall,
@@ -76,6 +79,7 @@ else:
         PoolStats,
         Process,
         Results,
+        Stats,
         StreamReader,
         StreamWriter,
         SubprocessMixin,
@@ -86,6 +90,7 @@ else:
         map,
         new_event_loop,
         run,
+        stats,
         subprocess_exec,
         subprocess_shell,
         uninstall,
@@ -109,6 +114,7 @@ __all__ = [
     "PoolStats",
     "Process",
     "Results",
+    "Stats",
     "StreamReader",
     "StreamWriter",
     "SubprocessMixin",
@@ -119,6 +125,7 @@ __all__ = [
     "map",
     "new_event_loop",
     "run",
+    "stats",
     "subprocess",
     "subprocess_exec",
     "subprocess_shell",

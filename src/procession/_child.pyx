@@ -16,11 +16,12 @@ from procession._spawn cimport (
     Fork,
     Newborn,
     Spawner,
+    begin_spawn,
+    end_use,
     failure,
     fork,
     free_job,
     plan,
-    spawner_of,
     take_ref,
 )
 from procession._waiter cimport Waiter
@@ -58,10 +59,9 @@ cdef class Child(Newborn):
         cdef Spawner spawner
         plan(self, self.command, self.command.args, self.command.executable)
         sweep()
-        engine.use()
+        # Before anything is started, because nothing could be undone without.
+        spawner = begin_spawn(engine, self)
         try:
-            # Before anything is started, because nothing could be undone without.
-            spawner = spawner_of(engine)
             self.born = Waiter(self.loop)
             self.engine = engine
             if self.command.preexec_fn is None:
@@ -69,8 +69,7 @@ cdef class Child(Newborn):
             else:
                 self.fork = fork(engine, self, self.command)
         except BaseException:
-            engine.unuse()
-            engine.look_idle()
+            end_use(engine)
             raise
         engine.enter(self)
 

@@ -10,6 +10,7 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 from posix.fcntl cimport fcntl
 
+from procession._counts cimport counts
 from procession._engine cimport Engine, Source
 from procession._errors cimport check, error_of
 from procession._psn cimport (
@@ -63,6 +64,7 @@ cdef class ReadEnd(Source):
 
     cdef int _after_read(self, ssize_t n, ssize_t wanted) except -1:
         if n > 0:
+            counts.bytes_read += n
             if n == CHUNK:
                 self._count_full()
             # A pipe that gave less than it was asked for is empty, and what comes next is
@@ -172,7 +174,9 @@ cdef class WriteEnd(Source):
 
     cdef _flush(self):
         cdef size_t released = 0
+        cdef size_t queued = self.outq.bytes
         cdef int rc = psn_outq_flush(&self.outq, self.fd, &released)
+        counts.bytes_written += queued - self.outq.bytes
         while released:
             released -= 1
             self.pieces.popleft()
@@ -212,6 +216,8 @@ cdef class WriteEnd(Source):
                 return 0
             if self.outq.bytes == 0:
                 n = psn_sys_write(self.fd, view.buf, view.len)
+                if n > 0:
+                    counts.bytes_written += n
                 if n == view.len:
                     return 0
                 if n == -EAGAIN:

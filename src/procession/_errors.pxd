@@ -3,6 +3,8 @@
 cdef object error_of(ssize_t rc)
 # The same for errors of the kernel, whose ENOMEM is an OSError, as in the interpreter.
 cdef object os_error_of(ssize_t rc, filename=*)
+# What has run out by such an errno, or None.
+cdef object limit_of(ssize_t rc)
 # Raise it; 0 and counts pass.
 cdef int check(ssize_t rc) except -1
 # What C functions of the interpreter make of an argument that is to be an int: floats are

@@ -15,8 +15,12 @@ cdef dict LIMITS = {
 }
 
 
+cdef object limit_of(ssize_t rc):
+    return LIMITS.get(-rc)
+
+
 cdef object with_limit(error, ssize_t rc):
-    limit = LIMITS.get(-rc)
+    limit = limit_of(rc)
     if limit is not None:
         error.limit = limit
     return error

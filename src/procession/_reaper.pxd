@@ -24,6 +24,11 @@ cdef class Mortal(Source):
     # The returncode is set and the waiters are woken: what else there is to do.
     cdef int on_end(self) except -1
 
+    # Whoever counts this child need not count it any more. Twice is fine.
+    cdef void settle_account(self) noexcept
+    # The end is published: to be logged where that is wanted.
+    cdef int note_end(self) except -1
+
     # For this module only.
     cdef int _ended(self, psn_exit *exit) except -1
     cdef void _leave_bell(self) noexcept

@@ -162,6 +162,7 @@ cdef class Mortal(Source):
         if exit.source == PSN_EXIT_WAITID:
             self.usage = PyBytes_FromStringAndSize(<char *>&exit.usage, sizeof(rusage))
         self.living = False
+        self.settle_account()
         self.close_fd()
         self._leave_bell()
         waiters, self.waiters = self.waiters, None
@@ -169,10 +170,20 @@ cdef class Mortal(Source):
             self.engine.wake(waiter, None)
         self.engine.ended += 1
         self.engine.tell_end()
-        self.on_end()
+        # Last, since a handler of the program's may be interrupted.
+        try:
+            self.on_end()
+        finally:
+            self.note_end()
         return 0
 
     cdef int on_end(self) except -1:
+        return 0
+
+    cdef void settle_account(self) noexcept:
+        pass
+
+    cdef int note_end(self) except -1:
         return 0
 
     cdef void _leave_bell(self) noexcept:
@@ -187,6 +198,7 @@ cdef class Mortal(Source):
     cdef psn_ref forget(self) noexcept:
         cdef psn_ref ref = self.ref()
         self.living = False
+        self.settle_account()
         if self.slot >= 0:
             self.engine.unwatch(self)
         self.fd = -1

@@ -21,11 +21,12 @@ from procession._reaper cimport sweep, warn_killed
 from procession._spawn cimport (
     Newborn,
     Spawner,
+    begin_spawn,
+    end_use,
     failure,
     fork,
     free_job,
     plan,
-    spawner_of,
     take_ref,
 )
 
@@ -153,22 +154,20 @@ cdef class Shot(Newborn):
             self.executable = self.argv[0] if terms.executable is None else terms.executable
             plan(self, terms.spec, self.argv, self.executable)
             sweep()
-            engine.use()
+            # Before anything is started, because nothing could be undone without.
+            spawner = begin_spawn(engine, self)
         except Exception as error:
             self.close_ends()
             free_job(self)
             return self._failed(error)
         try:
-            # Before anything is started, because nothing could be undone without.
-            spawner = spawner_of(engine)
             self.engine = engine
             if terms.spec.preexec_fn is None:
                 spawner.submit(self)
             else:
                 self.fork = fork(engine, self, terms.spec)
         except BaseException as error:
-            engine.unuse()
-            engine.look_idle()
+            end_use(engine)
             self.close_ends()
             free_job(self)
             if not isinstance(error, Exception):

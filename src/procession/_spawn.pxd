@@ -1,12 +1,25 @@
+from libc.stdint cimport int64_t
+
 from procession._engine cimport Engine, Source
 from procession._psn cimport psn_abilities, psn_job, psn_ref, psn_spawner
 from procession._reaper cimport Mortal
+
+
+# What a spawn is counted as.
+cdef enum account_t:
+    NOTHING
+    QUEUED
+    ALIVE
 
 
 # What a spawn is made for.
 cdef class Newborn(Mortal):
     cdef psn_job *job           # lent to the spawner while the spawn is under way
     cdef int ends[3]            # owned: our side of the pipes, -1 where there is none
+    cdef account_t account
+    cdef int era                # of the counters that know the account
+    cdef int64_t since_ns       # when it was asked for, then when it was born
+    cdef object program         # None unless the log is to tell of it
 
     # The spawn has come to its end, good or bad: the job is ours again.
     cdef int _born(self) except -1
@@ -16,6 +29,10 @@ cdef class Newborn(Mortal):
     cdef int _output_overflowed(self) except -1
     cdef int _output_ended(self) except -1
     cdef void close_ends(self) noexcept
+
+    # The spawn is under way; its outcome is known: returns how long it took.
+    cdef void open_account(self) noexcept
+    cdef int64_t note_outcome(self) noexcept
 
 
 # The threads of one engine that make its children.
@@ -38,6 +55,15 @@ cdef class Fork(Source):
 
 
 cdef Spawner spawner_of(Engine engine)
+
+# Use the engine for a spawn, and return its spawner; after an error, or a spawn that was
+# not submitted, nothing is used any more.
+cdef Spawner begin_spawn(Engine engine, Newborn newborn)
+cdef int end_use(Engine engine) except -1
+
+# A spawn has come to nothing before it was under way. What is declared here does this
+# itself.
+cdef int note_refusal(Newborn newborn, error) except -1
 
 # Make newborn.job and newborn.ends from a command, checking all that can be checked.
 # The command's own arguments and executable are not looked at.

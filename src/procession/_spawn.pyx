@@ -5,17 +5,20 @@ from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport strdup
+from libc.string cimport strdup, strerror
 from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl
 from posix.types cimport gid_t, pid_t
 
+from procession._counts cimport count_time, counts, era
 from procession._engine cimport Engine, Source
-from procession._errors cimport as_int, check, error_of, os_error_of
+from procession._errors cimport as_int, check, error_of, limit_of, os_error_of
+from procession._logbook cimport is_told, log_end, log_failure, log_limit, log_spawn
 from procession._psn cimport (
     PSN_POLL_READ,
     PSN_STEP_CHDIR,
     PSN_STEP_EXEC,
     PSN_STEP_MEMORY,
+    PSN_STEP_NONE,
     PSN_STEP_PREEXEC,
     psn_abilities,
     psn_argv,
@@ -51,6 +54,7 @@ from procession._psn cimport (
     psn_stdio_plan,
     psn_sys_close,
     psn_sys_dup,
+    psn_sys_now_ns,
     psn_sys_open,
     psn_sys_read,
     psn_sys_write,
@@ -89,6 +93,7 @@ cdef enum:
     MOST_GROUPS = 65536
 
 cdef object NO_FDS = ()
+cdef object PREEXEC_FAILED = "Exception occurred in preexec_fn."
 cdef object LARGEST_ID = 2 ** 32 - 1
 cdef object LARGEST_LONG = 2 ** 63 - 1
 
@@ -122,6 +127,7 @@ cdef class Newborn(Mortal):
             self.ends[i] = -1
 
     def __dealloc__(self):
+        self.settle_account()
         self.close_ends()
         free_job(self)
 
@@ -137,9 +143,57 @@ cdef class Newborn(Mortal):
     cdef int _output_ended(self) except -1:
         return 0
 
+    cdef void open_account(self) noexcept:
+        self.account = QUEUED
+        self.era = era
+        counts.queued += 1
+
+    cdef void settle_account(self) noexcept:
+        account, self.account = self.account, NOTHING
+        # A forked process has inherited the object, not the child.
+        if self.era != era:
+            return
+        if account == QUEUED:
+            counts.queued -= 1
+        elif account == ALIVE:
+            counts.ended += 1
+
+    cdef int64_t note_outcome(self) noexcept:
+        cdef int64_t now = psn_sys_now_ns()
+        cdef int64_t taken = now - self.since_ns
+        self.since_ns = now
+        self.settle_account()
+        count_time(taken)
+        if self.job.born.report.step == PSN_STEP_NONE:
+            counts.spawned += 1
+            self.account = ALIVE
+        else:
+            counts.failed += 1
+        return taken
+
+    cdef int note_end(self) except -1:
+        if self.program is not None:
+            log_end(self.pid, self.returncode, psn_sys_now_ns() - self.since_ns)
+        return 0
+
     cdef void close_ends(self) noexcept:
         for i in range(3):
             psn_sys_close(&self.ends[i])
+
+
+cdef int tell_failure(Newborn newborn, reason, limit, int64_t taken_ns) except -1:
+    if newborn.program is not None:
+        log_failure(newborn.program, reason, taken_ns)
+    if limit is not None:
+        log_limit(limit)
+    return 0
+
+
+cdef int note_refusal(Newborn newborn, error) except -1:
+    counts.failed += 1
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    limit = getattr(error, "limit", None)
+    return tell_failure(newborn, reason, limit, psn_sys_now_ns() - newborn.since_ns)
 
 
 cdef void free_job(Newborn newborn) noexcept:
@@ -155,6 +209,24 @@ cdef psn_ref take_ref(Newborn newborn) noexcept:
     return ref
 
 
+cdef int hand_over(Newborn newborn) except -1:
+    cdef psn_report report = newborn.job.born.report
+    cdef int pid = newborn.job.born.pid
+    cdef int64_t taken = newborn.note_outcome()
+    # The log comes last: a handler of the program's may raise, or do anything to the child.
+    try:
+        newborn._born()
+    finally:
+        if report.step != PSN_STEP_NONE:
+            reason = strerror(-report.err).decode()
+            if report.step == PSN_STEP_PREEXEC:
+                reason = PREEXEC_FAILED
+            tell_failure(newborn, reason, limit_of(report.err), taken)
+        elif newborn.program is not None:
+            log_spawn(newborn.program, pid, taken)
+    return 0
+
+
 # The spawner's threads
 
 
@@ -166,11 +238,18 @@ cdef class Spawner(Source):
 
     cdef int submit(self, Newborn newborn) except -1:
         newborn.job.owner = <void *>newborn
-        return check(psn_spawner_submit(self.spawner, newborn.job))
+        cdef int rc = psn_spawner_submit(self.spawner, newborn.job)
+        if rc < 0:
+            error = error_of(rc)
+            note_refusal(newborn, error)
+            raise error
+        newborn.open_account()
+        return 0
 
     cdef void abandon(self, Newborn newborn) noexcept:
         cdef psn_job *job = newborn.job
         newborn.job = NULL
+        newborn.settle_account()
         if job == NULL or self.spawner == NULL:
             return
         if newborn not in self.done:
@@ -205,7 +284,7 @@ cdef class Spawner(Source):
             # One that fails must not cost the others their outcome.
             try:
                 if (<Newborn>newborn).job != NULL:
-                    (<Newborn>newborn)._born()
+                    hand_over(<Newborn>newborn)
             except BaseException as error:
                 failed = error
         if self.done:
@@ -250,6 +329,24 @@ cdef int learn_abilities(psn_abilities *can) except -1:
         can.has_pidfd = False
     can.own_table_from = _own_table_from
     return 0
+
+
+cdef Spawner begin_spawn(Engine engine, Newborn newborn):
+    try:
+        engine.use()
+        try:
+            return spawner_of(engine)
+        except BaseException:
+            end_use(engine)
+            raise
+    except (MemoryError, OSError) as error:
+        note_refusal(newborn, error)
+        raise
+
+
+cdef int end_use(Engine engine) except -1:
+    engine.unuse()
+    return engine.look_idle()
 
 
 cdef Spawner spawner_of(Engine engine):
@@ -464,6 +561,17 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
 
 
 cdef int plan(Newborn newborn, command, args, executable) except -1:
+    newborn.since_ns = psn_sys_now_ns()
+    if is_told():
+        newborn.program = executable
+    try:
+        return make_plan(newborn, command, args, executable)
+    except (MemoryError, OSError) as error:
+        note_refusal(newborn, error)
+        raise
+
+
+cdef int make_plan(Newborn newborn, command, args, executable) except -1:
     cdef psn_job *job = psn_job_new()
     if job == NULL:
         raise MemoryError
@@ -483,7 +591,7 @@ cdef int plan(Newborn newborn, command, args, executable) except -1:
 cdef object failure(psn_job *job, command, executable):
     cdef psn_report *report = &job.born.report
     if report.step == PSN_STEP_PREEXEC:
-        return SubprocessError("Exception occurred in preexec_fn.")
+        return SubprocessError(PREEXEC_FAILED)
     if report.step == PSN_STEP_MEMORY:
         return error_of(report.err)
     filename = None
@@ -505,7 +613,7 @@ cdef class Fork(Source):
         psn_sys_read(self.fd, &job.born.report, sizeof(job.born.report))
         self.close_fd()
         newborn, self.newborn = self.newborn, None
-        (<Newborn>newborn)._born()
+        hand_over(<Newborn>newborn)
         return 0
 
 
@@ -540,6 +648,16 @@ cdef void end_at_once(Newborn newborn) noexcept:
 
 
 cdef Fork fork(Engine engine, Newborn newborn, command):
+    try:
+        waiting = begin_fork(engine, newborn, command)
+    except (MemoryError, OSError) as error:
+        note_refusal(newborn, error)
+        raise
+    newborn.open_account()
+    return waiting
+
+
+cdef Fork begin_fork(Engine engine, Newborn newborn, command):
     cdef psn_job *job = newborn.job
     cdef Fork waiting = Fork()
     cdef int ends[2]

@@ -15,6 +15,7 @@ from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, TypeVar
 
 from procession.completed import CommandFailed, CommandTimedOut, Completed, Usage
+from procession.stats import Stats
 
 __all__ = [
     "DEVNULL",
@@ -29,6 +30,7 @@ __all__ = [
     "PoolStats",
     "Process",
     "Results",
+    "Stats",
     "StreamReader",
     "StreamWriter",
     "SubprocessMixin",
@@ -40,6 +42,7 @@ __all__ = [
     "map",
     "new_event_loop",
     "run",
+    "stats",
     "subprocess_exec",
     "subprocess_shell",
     "uninstall",
@@ -146,6 +149,18 @@ async def subprocess_shell(
     """
     loop = asyncio.get_running_loop()
     return await _explained(loop.subprocess_shell(protocol_factory, cmd, **kwargs))
+
+
+def stats() -> Stats:
+    """Return what has happened so far: only where there is an engine that counts.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError(
+        "procession.stats() runs on Linux: asyncio's own subprocess calls, which are used here, "
+        "count nothing."
+    )
 
 
 async def wait_pid(pid: int) -> int:

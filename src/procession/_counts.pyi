@@ -1,0 +1,3 @@
+from typing import Any
+
+def read_counts() -> dict[str, Any]: ...

@@ -1,0 +1,1 @@
+# Everything in it is for other extension modules: see _logbook.pxd.
