@@ -39,6 +39,21 @@ def spawn(name, title, k, full, quick, *, program="nolibc", status=7, **more):
     )
 
 
+def many(name, function, title, k, full, quick, limit, **fixed):
+    """What procession has a call of its own for, and asyncio's users build by hand."""
+    return Workload(
+        name,
+        function,
+        {"n": full, "k": k, **fixed},
+        {"n": quick, "k": k, **fixed},
+        (Metric(title, "/s"),),
+        ("ms per child", 1e3),
+        (*limit, "n", "k", *(("status",) if "status" in fixed else ())),
+        players=("procession", "procession-uvloop", "asyncio"),
+        quick_rounds=2,
+    )
+
+
 def lines(name, function, title, width, full, quick, *, program="lines", **more):
     return Workload(
         name,
@@ -93,6 +108,37 @@ WORKLOADS = (
         (Metric("capture 1 KiB + 1 KiB, 64 in flight", "/s"),),
         ("ms per child", 1e3),
         ("capture", "k1", "n", "k"),
+    ),
+    many(
+        "map-64",
+        "batch",
+        "map of the smallest program, 64 in flight",
+        64,
+        2000,
+        192,
+        ("spawn", "nolibc"),
+        program="nolibc",
+        status=7,
+    ),
+    many(
+        "map-capture-64",
+        "batch_capture",
+        "map, 1 KiB + 1 KiB captured, 64 in flight",
+        64,
+        2000,
+        128,
+        ("capture", "k1"),
+    ),
+    *(
+        many(f"{name}-{k}", function, title, k, full, quick, ("capture", "k1"))
+        for k, there, full, quick in (
+            (1, "one at a time", 1000, 64),
+            (16, "16 in flight", 1500, 64),
+        )
+        for name, function, title in (
+            ("run", "run", f"run with 1 KiB + 1 KiB captured, {there}"),
+            ("capture", "capture", f"capture 1 KiB + 1 KiB, {there}"),
+        )
     ),
     Workload(
         "stream",

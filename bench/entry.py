@@ -36,6 +36,7 @@ class Workload:
     most_rounds: int = 99  # fewer where one round takes long
     quick_rounds: int = 99
     only: str | None = None  # "quick" or "full": left out of the other kind of run
+    players: tuple = ()  # the workers that take part; all without
     one_cpu: bool = False
     fresh: bool = False  # a process of its own: what others left in memory would count
     pad: bool = False  # the C program also knows the launch pad

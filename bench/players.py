@@ -50,7 +50,7 @@ class Worker:
         self.version = hello["version"]
 
     def takes_part_in(self, workload):
-        return True
+        return not workload.players or self.name in workload.players
 
     def sample(self, workload, params, timeout):
         if workload.fresh and self.used:

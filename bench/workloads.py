@@ -10,6 +10,7 @@ import importlib
 import tempfile
 import time
 from contextlib import asynccontextmanager
+from itertools import repeat
 
 from build import child
 from measure import (
@@ -53,14 +54,78 @@ async def spawn(sp, n, k, program="nolibc", status=7):
     return meter.result(n)
 
 
+KIB_OF_EACH = b"o" * 1024, b"e" * 1024
+
+
 async def capture(sp, n, k):
     command = child("k1")
-    wanted = b"o" * 1024, b"e" * 1024
+    wanted = KIB_OF_EACH
 
     async def job():
         process = await sp.create_subprocess_exec(command, stdout=sp.PIPE, stderr=sp.PIPE)
         expect(await process.communicate(), wanted, "output")
         expect(process.returncode, 0, "exit status")
+
+    meter = Meter()
+    with meter:
+        await in_flight(k, n, job)
+    return meter.result(n)
+
+
+def call_of(sp, name):
+    """Return procession's call of that name, None on asyncio, which has none."""
+    if sp is asyncio.subprocess:
+        return None
+    call = getattr(importlib.import_module("procession"), name, None)
+    if call is None:
+        raise Refused(f"this procession has no {name}()")
+    return call
+
+
+async def batch(sp, n, k, program, status):
+    """As spawn, by map() where there is one."""
+    call = call_of(sp, "map")
+    if call is None:
+        return await spawn(sp, n, k, program, status)
+    command = [child(program)]
+    ended = 0
+    meter = Meter()
+    with meter:
+        async for completed in call(repeat(command, n), concurrency=k):
+            expect(completed.returncode, status, "exit status")
+            ended += 1
+    expect(ended, n, "results")
+    return meter.result(n)
+
+
+async def batch_capture(sp, n, k):
+    """As capture, by map() where there is one."""
+    call = call_of(sp, "map")
+    if call is None:
+        return await capture(sp, n, k)
+    command = [child("k1")]
+    ended = 0
+    meter = Meter()
+    with meter:
+        async for completed in call(repeat(command, n), concurrency=k, capture_output=True):
+            expect((completed.stdout, completed.stderr), KIB_OF_EACH, "output")
+            expect(completed.returncode, 0, "exit status")
+            ended += 1
+    expect(ended, n, "results")
+    return meter.result(n)
+
+
+async def run(sp, n, k):
+    """As capture, by run() where there is one."""
+    call = call_of(sp, "run")
+    if call is None:
+        return await capture(sp, n, k)
+    command = [child("k1")]
+
+    async def job():
+        completed = await call(command, capture_output=True)
+        expect((completed.stdout, completed.stderr), KIB_OF_EACH, "output")
+        expect(completed.returncode, 0, "exit status")
 
     meter = Meter()
     with meter:

@@ -239,7 +239,8 @@ def test_every_workload_has_a_function_in_each_module(module):
     missing = said_in_bench(
         f"import catalog, {module}\n"
         "for w in catalog.WORKLOADS:\n"
-        f"    hasattr({module}, w.function) or print(w.function)"
+        f"    if {module!r} == 'workloads' or not w.players:\n"
+        f"        hasattr({module}, w.function) or print(w.function)"
     )
 
     assert missing == ""
