@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import procession
 from children import TRUE, exit_with
 from procession import create_subprocess_exec
 from procession.trace import Trace
@@ -118,14 +119,27 @@ def test_a_clock_that_is_set_back_makes_no_overlap(tmp_path):
     assert [bar["args"]["seconds"] for bar in bars(read(path))] == [5.0, 2.0, 1.0]
 
 
-def test_results_without_a_slot_get_lanes_of_their_own(tmp_path):
+@pytest.mark.parametrize("slot", [None, -1])
+def test_results_without_a_slot_get_lanes_of_their_own(tmp_path, slot):
     path = tmp_path / "run.json"
 
     with Trace(path) as trace:
         for started in (10.0, 11.0, 12.0, 20.0):
-            trace.add(Completed(slot=None, started=started, duration=5.0))
+            trace.add(Completed(slot=slot, started=started, duration=5.0))
 
     assert [bar["tid"] for bar in bars(read(path))] == [0, 1, 2, 0]
+
+
+async def test_results_of_run_and_map_are_bars(tmp_path):
+    path = tmp_path / "run.json"
+
+    with Trace(path) as trace:
+        trace.add(await procession.run(exit_with(3)))
+        async for completed in procession.map([TRUE, ["/no/such/program"]]):
+            trace.add(completed)
+
+    found = {(bar["name"], bar["cat"], bar["args"]["returncode"]) for bar in bars(read(path))}
+    assert found == {("sh", "exit", 3), ("true", "exit", 0), ("program", "spawn error", 127)}
 
 
 def test_process_and_slots_have_names(tmp_path):

@@ -121,7 +121,7 @@ class Trace:
 
     def _lane(self, slot: int | None, begin: int) -> int:
         lane = slot
-        if lane is None:
+        if lane is None or lane < 0:
             free = (lane for lane, end in self._lanes.items() if end <= begin)
             lane = next(free, max(self._lanes, default=-1) + 1)
         if lane not in self._lanes:
