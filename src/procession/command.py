@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import locale
 from collections.abc import Callable
 from operator import index
@@ -16,6 +18,9 @@ Backoff = float | Callable[[int], float]
 
 # Seconds after which waits between attempts get no longer by themselves.
 LONGEST_BACKOFF = 60.0
+
+# What is about a command of many, and nothing to run() one.
+BATCH_OPTIONS = frozenset(["backoff", "priority", "retries", "weight"])
 
 
 class Command:
@@ -47,7 +52,7 @@ def waits_of(backoff: Backoff) -> Callable[[int], float]:
     return lambda attempts: min(backoff * 2.0 ** min(attempts - 1, 64), LONGEST_BACKOFF)
 
 
-def bytes_of(input: Any, encoding: str | None, errors: str | None) -> bytes | None:
+def bytes_of(input: Any, encoding: str | None, errors: str) -> bytes | None:
     """Return the input as it is to be written."""
     if input is None or type(input) is bytes:
         if encoding is not None and input is not None:
@@ -56,10 +61,24 @@ def bytes_of(input: Any, encoding: str | None, errors: str | None) -> bytes | No
     if isinstance(input, str):
         if encoding is None:
             raise TypeError("input must be a bytes-like object, not 'str', unless text=True")
-        return input.encode(encoding, errors or "strict")
+        return input.encode(encoding, errors)
     if encoding is not None:
         raise TypeError(f"input must be str in text mode, not {type(input).__name__}")
     return bytes(memoryview(input))
+
+
+def text_mode_of(encoding: str | None, errors: str | None) -> tuple[str, str]:
+    """Return the encoding and the error handler of text mode, which both exist.
+
+    Raises:
+        LookupError, TypeError: in the words of io.TextIOWrapper, which subprocess uses.
+    """
+    if encoding is None:
+        encoding = locale.getpreferredencoding(False)
+    with io.TextIOWrapper(io.BytesIO(), encoding, errors) as stream:
+        # Else known only when there is something to handle.
+        codecs.lookup_error(stream.errors or "strict")
+        return stream.encoding, stream.errors or "strict"
 
 
 def count_of(value: Any, name: str, least: int) -> int:
@@ -92,7 +111,7 @@ def terms_for(
     backoff: Backoff = 1.0,
     priority: int = 0,
     weight: int = 1,
-    bufsize: int = -1,
+    bufsize: int | None = -1,
     executable: str | bytes | PathLike[str] | PathLike[bytes] | None = None,
     **popen: Any,
 ) -> Terms:
@@ -117,16 +136,15 @@ def terms_for(
             "Cannot disambiguate when both text and universal_newlines are supplied but "
             "different. Pass one or the other."
         )
-    if not isinstance(bufsize, int):
+    if bufsize is not None and not isinstance(bufsize, int):
         raise TypeError("bufsize must be an integer")
     if overflow not in ("truncate", "end"):
         raise ValueError(f"overflow must be 'truncate' or 'end', not {overflow!r}")
     if idle_timeout is not None and PIPE not in (stdout, stderr):
         raise ValueError("idle_timeout needs an output that is captured")
     is_text = bool(text or universal_newlines or encoding or errors)
-    if is_text and encoding is None:
-        encoding = locale.getpreferredencoding(False)
-    data = bytes_of(input, encoding if is_text else None, errors)
+    encoding, handler = text_mode_of(encoding, errors) if is_text else (None, "strict")
+    data = bytes_of(input, encoding, handler)
     return Terms(
         # The arguments differ from command to command.
         Spec([""], PIPE if input is not None else stdin, stdout, stderr, **popen),
@@ -141,7 +159,7 @@ def terms_for(
         stops_overflow=overflow == "end",
         text=is_text,
         encoding=encoding,
-        errors=errors or "strict",
+        errors=handler,
         retries=count_of(retries, "retries", 0),
         backoff=waits_of(backoff),
         priority=index(priority),

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Literal
 
 from procession._batch import Single
-from procession.command import terms_for
+from procession.command import BATCH_OPTIONS, terms_for
 from procession.completed import CommandTimedOut, Completed
 from procession.spec import Stream
 
@@ -66,6 +66,8 @@ async def run(
         asyncio.CancelledError: the command has been ended. Cancelled again meanwhile, this
             returns at once: SIGKILL was sent then, and the event loop does the rest.
     """
+    for name in popen.keys() & BATCH_OPTIONS:
+        raise TypeError(f"run() got an unexpected keyword argument '{name}'")
     terms = terms_for(
         shell=shell,
         input=input,
