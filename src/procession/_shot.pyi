@@ -11,7 +11,7 @@ NOT_FOUND: int
 NOT_EXECUTABLE: int
 NOT_STARTED: int
 
-def argv_of(args: Any, shell: bool) -> list[Any]: ...
+def argv_of(args: Any, shell: bool, executable: Any) -> list[Any]: ...
 
 @disjoint_base
 class Terms:

@@ -101,21 +101,26 @@ cdef class Terms:
             "\r\n", "\n").replace("\r", "\n")
 
 
-def argv_of(args, bint shell):
+def argv_of(args, bint shell, executable):
     """Return the arguments of a command as subprocess.Popen takes it.
 
     Raises:
         TypeError: it is nothing that can be run.
         ValueError: it is empty.
     """
-    if isinstance(args, (str, bytes, os.PathLike)):
+    if isinstance(args, (str, bytes)):
+        args = [args]
+    elif isinstance(args, os.PathLike):
+        if shell:
+            raise TypeError("path-like args is not allowed when shell is true")
         args = [args]
     else:
         args = list(args)
         if not args:
             raise ValueError("a command must have at least one argument")
     if shell:
-        return [UNIX_SHELL, "-c", *args]
+        # A shell is told its own name, other programs the one that the caller gives.
+        return [executable or UNIX_SHELL, "-c", *args]
     return args
 
 
@@ -150,7 +155,7 @@ cdef class Shot(Newborn):
         self.started = time()
         self.began_ns = self.active_ns = psn_sys_now_ns()
         try:
-            self.argv = argv_of(self.args, terms.shell)
+            self.argv = argv_of(self.args, terms.shell, terms.executable)
             self.executable = self.argv[0] if terms.executable is None else terms.executable
             plan(self, terms.spec, self.argv, self.executable)
             sweep()
