@@ -163,6 +163,16 @@ def test_a_handler_that_is_interrupted_costs_no_child_its_outcome(request):
     loop.close()
 
 
+async def test_commands_of_a_batch_are_logged(log):
+    async for _ in procession.map([TRUE, ["/no/such/program", SECRET]], concurrency=1):
+        pass
+
+    (_, started), (_, ended), (_, failed) = log()
+    assert "is 'true', started in" in started
+    assert ended.endswith("returncode 0")
+    assert failed.startswith("'/no/such/program' could not be started")
+
+
 async def test_many_children_each_have_a_line_for_start_and_end(log):
     children = await asyncio.gather(*(create_subprocess_exec(*TRUE) for _ in range(20)))
     await asyncio.gather(*(child.wait() for child in children))

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import procession
-from children import CAT, SLEEP, TIMEOUT, TRUE, flood
+from children import CAT, SLEEP, TIMEOUT, TRUE, flood, until
 from procession import PIPE, create_subprocess_exec, stats
 from procession.waiting import wait_pid
 
@@ -149,6 +149,36 @@ async def test_children_of_protocols_are_counted():
     transport.close()
 
     assert difference(before) == {"spawned": 1, "ended": 1}
+
+
+async def test_commands_of_run_and_map_are_counted_with_their_bytes():
+    before = stats()
+
+    await procession.run(CAT, input=bytes(200_000), capture_output=True)
+    async for _ in procession.map([flood(1000), ["/no/such/program"], TRUE], stdout=PIPE):
+        pass
+
+    assert difference(before) == {
+        "spawned": 3,
+        "ended": 3,
+        "failed": 1,
+        "bytes_read": 201_000,
+        "bytes_written": 200_000,
+    }
+    assert attempts(stats()) == attempts(before) + 4
+
+
+async def test_a_command_that_is_ended_is_not_alive():
+    before = stats()
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        await procession.run(SLEEP, timeout=0.01)
+    async for result in procession.map([SLEEP, TRUE, SLEEP, SLEEP], concurrency=3):
+        assert result.ok
+        break
+    await until(lambda: stats().alive == before.alive)
+
+    assert stats().queued == before.queued
 
 
 async def test_children_of_the_programs_own_are_not_counted():

@@ -214,9 +214,12 @@ cdef int hand_over(Newborn newborn) except -1:
     cdef int pid = newborn.job.born.pid
     cdef int64_t taken = newborn.note_outcome()
     # The log comes last: a handler of the program's may raise, or do anything to the child.
+    # One that nobody wanted any more is not living: it is ended in the back.
     try:
         newborn._born()
     finally:
+        if not newborn.living:
+            newborn.settle_account()
         if report.step != PSN_STEP_NONE:
             reason = strerror(-report.err).decode()
             if report.step == PSN_STEP_PREEXEC:
