@@ -49,9 +49,7 @@ async def batch(number):
     command = [child("nolibc")]
     ended = 0
     began = time.perf_counter()
-    async for completed in procession.map(
-        (command for _ in range(number)), concurrency=IN_FLIGHT
-    ):
+    async for completed in procession.map((command for _ in range(number)), concurrency=IN_FLIGHT):
         expect(completed.returncode, 7, "exit status")
         ended += 1
     expect(ended, number, "results")
