@@ -16,8 +16,9 @@ def usable_cpus(proc: str | os.PathLike[str] = "/proc/self") -> int:
     """Return how many processors there are for this process, at least 1.
 
     The least of what os.process_cpu_count() says (affinity, -X cpu_count) and the quota of
-    every cgroup that the process is in, rounded up. What cannot be read is no quota. Asked
-    anew with each call, which takes about a tenth of a millisecond: a quota can change.
+    every cgroup that the process is in, rounded up. What cannot be read is no quota. Files are
+    read anew with each call, because a quota can change: that takes some tenths of a
+    millisecond, and more where a lot is mounted.
 
     Args:
         proc: where `cgroup` and `mountinfo` of the process are.

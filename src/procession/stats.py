@@ -35,7 +35,7 @@ class Stats:
 
 
 def stats() -> Stats:
-    """Return what has happened so far. Takes a few microseconds, whatever has happened."""
+    """Return what has happened so far. Takes some ten microseconds, whatever has happened."""
     from procession._counts import read_counts
 
     return Stats(**read_counts())
