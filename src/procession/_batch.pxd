@@ -19,7 +19,9 @@ cdef class Batch(Sink):
     cdef readonly int capacity
     cdef readonly int ahead     # results that may wait before no more is begun
     cdef readonly int used      # weight of what runs
-    cdef readonly list queue    # a heap of (-priority, number, shot)
+    cdef list queue             # a heap of (-priority, number, shot)
+    cdef Py_ssize_t withdrawn   # how many of these are over, because nobody wants them
+    cdef dict wanted            # index -> the shot, of those that have a future
     cdef readonly set running
     cdef readonly dict delayed  # shot to be tried again -> the loop's timer
     cdef object source          # an iterator, None when it has come to its end
@@ -41,18 +43,32 @@ cdef class Batch(Sink):
     cdef Waiter consumer        # of whoever waits for a result
     cdef Waiter feeder          # and for room to put another command
     cdef list idlers            # waiters for the end of all
-    cdef readonly object failure  # what the iterator has raised
+    cdef readonly object failure  # what the iterator has raised, the trace or backoff()
     cdef readonly bint closing
     cdef bint filling
     cdef bint scheduled
+    cdef readonly int pid       # of the process that it belongs to
 
+    cdef Shot _shot_of(self, item)
+    cdef Shot _pull(self)
+    cdef int _queue(self, Shot shot) except -1
+    cdef Shot _first(self)
+    cdef list _wanted_of(self, list queue)
     cdef bint _has_room(self)
     cdef bint _begin_next(self) except -1
-    cdef Shot _pull(self)
-    cdef int _stall(self, Shot shot) except -1
+    cdef int _seat(self, Shot shot) except -1
+    cdef int _unseat(self, Shot shot) except -1
+    cdef Shot _renewed(self, Shot shot, int attempts)
     cdef int _schedule(self) except -1
     cdef int _ended(self, Shot shot) except -1
+    cdef int _give(self, Shot shot, result) except -1
+    cdef int _note(self, result) except -1
+    cdef int _fail(self, error) except -1
+    cdef bint _stall(self, Shot shot) except -1
     cdef bint _again(self, Shot shot) except -1
+    cdef object _pop(self)
+    cdef int _push(self, result) except -1
+    cdef bint _is_idle(self) except -1
+    cdef int _look_finished(self) except -1
     cdef int _wake_all(self) except -1
     cdef int _wake_feeder(self) except -1
-    cdef int _look_finished(self) except -1

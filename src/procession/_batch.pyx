@@ -3,12 +3,13 @@
 Everything happens on the loop's thread: a shot that is over makes room, and what comes next
 is begun in the same turn of the loop.
 """
-from procession._engine cimport engine_of
-from procession._shot cimport OVER, Shot, Sink, Terms
+from procession._engine cimport Engine, engine_of
+from procession._shot cimport OVER, WAITING, Shot, Sink, Terms
 from procession._waiter cimport Waiter
 
+import os
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 cdef enum:
     # Half a millisecond's worth. The rest has the next turn of the loop.
@@ -76,43 +77,81 @@ cdef class Batch(Sink):
         self.held = {}
         self.slots = []
         self.idlers = []
+        self.wanted = {}
+        self.pid = os.getpid()
 
     # What comes in
 
     def put(self, item, future=None, Terms terms=None):
-        """Queue a command. Return its shot."""
+        """Queue a command. Return its number, which stop_one() takes.
+
+        Raises:
+            RuntimeError: nothing more is begun.
+        """
         cdef Shot shot
+        if self.closing:
+            raise RuntimeError("the batch is being ended")
         if terms is None:
-            terms, args = self.terms_of(item)
+            shot = self._shot_of(item)
         else:
-            args = item
-        shot = Shot(terms, args, self.begun)
-        self.begun += 1
-        shot.future = future
-        heappush(self.queue, (-terms.priority, shot.index, shot))
+            shot = Shot(terms, item, self.begun)
+            self.begun += 1
+        if future is not None:
+            shot.future = future
+            self.wanted[shot.index] = shot
+        self._queue(shot)
         self._schedule()
+        return shot.index
+
+    cdef Shot _shot_of(self, item):
+        """Return an item of the iterable as a command. What is wrong with its options is
+        wrong with this one only."""
+        cdef Shot shot
+        cdef Terms terms = self.terms
+        failure = None
+        kind = type(item)
+        if kind is not list and kind is not tuple and kind is not str:
+            try:
+                terms, item = self.terms_of(item)
+            except Exception as error:
+                failure = error
+                item = getattr(item, "args", item)
+        shot = Shot(terms, item, self.begun)
+        shot.error = failure
+        self.begun += 1
         return shot
 
     cdef Shot _pull(self):
         """Take the next command of the iterator, None if there is none."""
-        cdef Shot shot
-        cdef Terms terms = self.terms
         try:
             item = next(self.source)
-            kind = type(item)
-            if kind is not list and kind is not tuple and kind is not str:
-                terms, item = self.terms_of(item)
         except StopIteration:
             self.source = None
             return None
-        except Exception as error:
+        except BaseException as error:
             # For whoever takes the results, after all that is under way.
             self.source = None
-            self.failure = error
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            self._fail(error)
             return None
-        shot = Shot(terms, item, self.begun)
-        self.begun += 1
-        return shot
+        # The iterator may have ended the batch.
+        return None if self.closing else self._shot_of(item)
+
+    cdef int _queue(self, Shot shot) except -1:
+        heappush(self.queue, (-shot.terms.priority, shot.index, shot))
+        return 0
+
+    cdef Shot _first(self):
+        """Return the next of the queue, None if it is empty."""
+        cdef Shot shot
+        while self.queue:
+            shot = self.queue[0][2]
+            if shot.stage != OVER:
+                return shot
+            heappop(self.queue)
+            self.withdrawn -= 1
+        return None
 
     cdef bint _has_room(self):
         """Whether another command may be taken, given what waits already."""
@@ -145,24 +184,37 @@ cdef class Batch(Sink):
 
     cdef bint _begin_next(self) except -1:
         cdef Shot shot
-        cdef int weight
+        cdef bint is_under_way
         if self.used >= self.capacity or self.stalled is not None:
             return False
-        if self.queue:
-            shot = self.queue[0][2]
-        elif self.source is not None and self._has_room():
+        shot = self._first()
+        if shot is None:
+            if self.source is None or not self._has_room():
+                return False
             shot = self._pull()
             if shot is None:
                 self._look_finished()
                 return False
-            heappush(self.queue, (-shot.terms.priority, shot.index, shot))
-        else:
-            return False
+            self._queue(shot)
         # What is heavier than all of the capacity runs by itself.
-        weight = min(shot.terms.weight, self.capacity)
-        if self.used + weight > self.capacity:
+        if self.used + min(shot.terms.weight, self.capacity) > self.capacity:
             return False
         heappop(self.queue)
+        self._seat(shot)
+        engine = engine_of(self.loop)
+        shot.ended_before = engine.ended
+        try:
+            is_under_way = shot.error is None and shot.begin(engine, self)
+        except BaseException:
+            # An interruption: nothing was started.
+            self._unseat(shot)
+            self._queue(self._renewed(shot, shot.attempts))
+            raise
+        if not is_under_way:
+            self._ended(shot)
+        return True
+
+    cdef int _seat(self, Shot shot) except -1:
         if self.slots:
             shot.slot = heappop(self.slots)
         else:
@@ -170,43 +222,69 @@ cdef class Batch(Sink):
             self.most_slots += 1
         self.used += shot.terms.weight
         self.running.add(shot)
-        if not shot.begin(engine_of(self.loop), self):
-            self._ended(shot)
-        return True
+        return 0
+
+    cdef int _unseat(self, Shot shot) except -1:
+        self.running.discard(shot)
+        self.used -= shot.terms.weight
+        heappush(self.slots, shot.slot)
+        return 0
+
+    cdef Shot _renewed(self, Shot shot, int attempts):
+        """Return the same command once more, for whoever wants its result."""
+        cdef Shot other = Shot(shot.terms, shot.args, shot.index, attempts)
+        other.future = shot.future
+        if shot.index in self.wanted:
+            self.wanted[shot.index] = other
+        return other
 
     cdef int _schedule(self) except -1:
         if not self.scheduled:
-            self.scheduled = True
             self.loop.call_soon(self.fill)
+            self.scheduled = True
         return 0
 
     # What has ended
 
     cdef int _over(self, Shot shot) except -1:
+        cdef bint is_awaited = self.consumer is not None
         self._ended(shot)
-        # An iterator is the program's code, and has its place in a turn of the loop or in
-        # the task of the consumer.
+        # An iterator is the program's code, and has its place in the task of the consumer,
+        # who takes from it when woken, or in a turn of the loop.
         if self.source is None:
             self.fill()
-        elif self.consumer is None:
+        elif not is_awaited or self.consumer is not None:
             self._schedule()
         return 0
 
     cdef int _ended(self, Shot shot) except -1:
-        self.running.discard(shot)
-        self.used -= shot.terms.weight
-        heappush(self.slots, shot.slot)
-        if shot.error is not None and self._stall(shot):
+        interrupt = None
+        self._unseat(shot)
+        if self._stall(shot):
             return 0
         result = shot.result()
-        if self.trace is not None:
-            self.trace.add(result)
-        if not result.ok:
-            if self._again(shot):
+        try:
+            self._note(result)
+            if not result.ok and self._again(shot):
                 return 0
-            self.failed += 1
+        except BaseException as error:
+            # It costs nobody a result.
+            interrupt = error
+        self._give(shot, result)
+        if self.stops_on_error and not result.ok and not self.closing:
+            self.stop()
+        self._look_finished()
+        if interrupt is not None:
+            raise interrupt
+        return 0
+
+    cdef int _give(self, Shot shot, result) except -1:
+        """This is the result of the command, whatever attempts there were."""
         self.done += 1
+        if not result.ok:
+            self.failed += 1
         if shot.future is not None:
+            self.wanted.pop(shot.index, None)
             future, shot.future = shot.future, None
             if not future.done():
                 future.set_result(result)
@@ -214,20 +292,43 @@ cdef class Batch(Sink):
             self.held[shot.index] = result
         else:
             self.ready.append(result)
-        if self.stops_on_error and not result.ok and not self.closing:
-            self.stop()
-        return self._look_finished()
+        return 0
+
+    cdef int _note(self, result) except -1:
+        """Put it into the trace, until that fails."""
+        trace = self.trace
+        if trace is None:
+            return 0
+        try:
+            trace.add(result)
+        except Exception as error:
+            self.trace = None
+            self._fail(error)
+        return 0
+
+    cdef int _fail(self, error) except -1:
+        """Keep an error for whoever takes the results."""
+        if self.failure is None:
+            self.failure = error
+        return 0
+
+    cdef bint _is_idle(self) except -1:
+        return not self.running and not self.delayed and len(self.queue) == self.withdrawn
 
     cdef int _look_finished(self) except -1:
         """Wake the consumer if there is something for it, and all others at the end."""
-        idle = not (self.running or self.queue or self.delayed)
-        if self.consumer is not None and (
-                self.ready or self.given in self.held or (idle and self.source is None)):
-            consumer, self.consumer = self.consumer, None
-            engine_of(self.loop).wake(consumer, None)
-        if idle:
+        cdef bint is_idle = self._is_idle()
+        if self.ready or self.given in self.held or (is_idle and self.source is None):
+            self.wake_consumer()
+        if is_idle:
             self._wake_all()
         return 0
+
+    def wake_consumer(self):
+        """Have whoever waits look again."""
+        consumer, self.consumer = self.consumer, None
+        if consumer is not None:
+            engine_of(self.loop).wake(consumer, None)
 
     cdef int _wake_all(self) except -1:
         idlers, self.idlers = self.idlers, []
@@ -235,52 +336,78 @@ cdef class Batch(Sink):
             engine_of(self.loop).wake(waiter, None)
         return 0
 
-    cdef int _stall(self, Shot shot) except -1:
+    cdef bint _stall(self, Shot shot) except -1:
         """Queue a command again that met a limit of the machine; go on when a child has
         ended, whoever's. Return whether there is one whose end can be waited for."""
-        cdef Shot other
-        if self.closing or getattr(shot.error, "limit", None) is None:
+        cdef Engine engine
+        if shot.error is None or self.closing or shot.reason is not None:
             return False
-        if self.stalled is None:
-            waiter = engine_of(self.loop).begin_end()
+        if getattr(shot.error, "limit", None) is None:
+            return False
+        engine = engine_of(self.loop)
+        if engine.ended != shot.ended_before:
+            # One has ended since, and may have given back what was wanting.
+            self._schedule()
+        elif self.stalled is None:
+            waiter = engine.begin_end()
             if waiter is None:
                 return False
             waiter.add_done_callback(self._go_on)
             self.stalled = waiter
             self.stall = shot.error
-        other = Shot(shot.terms, shot.args, shot.index, shot.attempts)
-        other.future = shot.future
-        heappush(self.queue, (-other.terms.priority, other.index, other))
+        self._queue(self._renewed(shot, shot.attempts))
         return True
 
     def _go_on(self, waiter):
-        self.stalled = self.stall = None
-        self.fill()
-        self._look_finished()
+        if waiter is self.stalled:
+            self.stalled = self.stall = None
+            self.fill()
+            self._look_finished()
 
     cdef bint _again(self, Shot shot) except -1:
         """Whether a command that has failed is to be tried once more."""
         cdef Shot other
-        if self.closing or shot.attempts > shot.terms.retries or shot.reason == "cancelled":
+        if (self.closing or shot.stage == WAITING or shot.attempts > shot.terms.retries
+                or shot.reason == "cancelled"):
             return False
-        other = Shot(shot.terms, shot.args, shot.index, shot.attempts + 1)
-        other.future = shot.future
+        try:
+            delay = shot.terms.backoff(shot.attempts)
+            if not delay >= 0:
+                raise ValueError(f"backoff must be 0 or more seconds, not {delay}")
+            other = self._renewed(shot, shot.attempts + 1)
+            self.delayed[other] = self.loop.call_later(delay, self._requeue, other)
+        except Exception as error:
+            self._fail(error)
+            return False
         self.retried += 1
-        delay = shot.terms.backoff(shot.attempts)
-        self.delayed[other] = self.loop.call_later(delay, self._requeue, other)
         return True
 
     def _requeue(self, Shot shot):
-        self.delayed.pop(shot, None)
-        heappush(self.queue, (-shot.terms.priority, shot.index, shot))
+        del self.delayed[shot]
+        self._queue(shot)
         self.fill()
 
     # What goes out
 
     def take(self):
         """Return the next result, None if there is none yet; begin what there is room for."""
-        if self.used < self.capacity:
-            self.fill()
+        result = self._pop()
+        try:
+            if self.used < self.capacity:
+                self.fill()
+        except BaseException:
+            # The iterator was interrupted.
+            if result is not None:
+                self._push(result)
+            raise
+        if result is None:
+            # What could not be started is there already.
+            result = self._pop()
+        if self.feeder is not None and self._has_room():
+            self._wake_feeder()
+        return result
+
+    cdef object _pop(self):
         if self.ordered:
             result = self.held.pop(self.given, None)
         else:
@@ -289,10 +416,18 @@ cdef class Batch(Sink):
             self.given += 1
         return result
 
+    cdef int _push(self, result) except -1:
+        self.given -= 1
+        if self.ordered:
+            self.held[self.given] = result
+        else:
+            self.ready.appendleft(result)
+        return 0
+
     def finished(self):
         """Return True if no more will come."""
-        return not (self.running or self.queue or self.delayed or self.ready or self.held
-                    or self.source is not None or self.feeding)
+        return (self._is_idle() and self.source is None
+                and not (self.ready or self.held or self.feeding))
 
     def begin_wait(self):
         """Return what is done when take() is worth a try. One task may wait at a time."""
@@ -315,15 +450,12 @@ cdef class Batch(Sink):
         self.feeding = False
         self.feeder = None
         if failure is not None:
-            self.failure = failure
+            self._fail(failure)
         self._look_finished()
-        if self.consumer is not None and self.finished():
-            consumer, self.consumer = self.consumer, None
-            engine_of(self.loop).wake(consumer, None)
 
     def begin_idle(self):
         """Return what is done when nothing runs and nothing is queued, None if that is so."""
-        if not (self.running or self.queue or self.delayed):
+        if self._is_idle():
             return None
         waiter = Waiter(self.loop)
         self.idlers.append(waiter)
@@ -331,61 +463,96 @@ cdef class Batch(Sink):
 
     # Control
 
+    @property
+    def queued(self):
+        """How many commands wait for their turn."""
+        return len(self.queue) - self.withdrawn
+
+    def next_weight(self):
+        """Return how many places the next of the queue takes, 0 if it is empty."""
+        cdef Shot shot = self._first()
+        return 0 if shot is None else min(shot.terms.weight, self.capacity)
+
     def resize(self, int capacity):
         """Change how much may run at once. What runs goes on."""
         self.capacity = capacity
         self._schedule()
 
-    def stop_one(self, Shot shot):
-        """Nobody wants this one any more."""
-        shot.future = None
+    def stop_one(self, index):
+        """Nobody wants this one any more. It gives no result."""
+        cdef Shot shot = self.wanted.pop(index, None)
+        if shot is None:
+            return
         if shot in self.running:
             shot.stop("cancelled", shot.terms.grace_ns)
             return
+        shot.future = None
         handle = self.delayed.pop(shot, None)
         if handle is not None:
             handle.cancel()
-        entry = (-shot.terms.priority, shot.index, shot)
-        if entry in self.queue:
-            self.queue.remove(entry)
-            self.queue.sort()
+        else:
+            # It stays in the queue until its turn comes, or half of all are such.
+            shot.stop("cancelled", 0)
+            self.withdrawn += 1
+            if self.withdrawn * 2 > len(self.queue):
+                self.queue = self._wanted_of(self.queue)
+                heapify(self.queue)
+                self.withdrawn = 0
         self.done += 1
+        self.failed += 1
+        # It may have been too heavy for what is free.
+        self._schedule()
         self._look_finished()
 
+    cdef list _wanted_of(self, list queue):
+        cdef Shot shot
+        wanted = []
+        for entry in queue:
+            shot = entry[2]
+            if shot.stage != OVER:
+                wanted.append(entry)
+        return wanted
+
     def stop(self, grace=None):
-        """Begin nothing more, and end what runs: each gives a result still."""
+        """Begin nothing more, and end what runs. Every command that was taken gives a result
+        still."""
         cdef Shot shot
         cdef long long patience = -1 if grace is None else <long long>(grace * 1e9)
         self.closing = True
         self.source = None
-        queue, self.queue = self.queue, []
+        if self.feeder is not None:
+            self._wake_feeder()
+        if self.stalled is not None:
+            engine_of(self.loop).end_failed(self.stalled)
+            self.stalled = self.stall = None
+        queue, self.queue, self.withdrawn = self._wanted_of(self.queue), [], 0
         delayed, self.delayed = self.delayed, {}
         for handle in delayed.values():
             handle.cancel()
-        # What was only in the queue has a result where somebody waits for that one.
         for shot in [entry[2] for entry in sorted(queue)] + list(delayed):
-            if shot.future is not None or self.ordered:
-                shot.reason = "cancelled"
-                shot.slot = -1
-                result = shot.result()
-                self.done += 1
-                if shot.future is not None:
-                    if not shot.future.done():
-                        shot.future.set_result(result)
-                else:
-                    self.held[shot.index] = result
+            shot.reason = "cancelled"
+            # The next one is not made.
+            shot.attempts -= 1
+            self._give(shot, shot.result())
         for shot in tuple(self.running):
-            shot.stop("cancelled", shot.terms.grace_ns if patience < 0 else patience)
+            # One that cannot be ended must not spare the others.
+            try:
+                shot.stop("cancelled", shot.terms.grace_ns if patience < 0 else patience)
+            except Exception as error:
+                self._fail(error)
         self._look_finished()
 
     def drop(self):
-        """The same; nobody will take a result."""
+        """The same; nobody will take a result, but who has a future of it."""
         cdef Shot shot
+        cdef list dropped = []
         self.closing = True
-        for shot in tuple(self.running):
-            shot.sink = None
+        for shot in self.running:
+            if shot.future is None:
+                shot.sink = None
+                dropped.append(shot)
         self.stop()
-        self.running.clear()
+        self.running.difference_update(dropped)
         self.ready.clear()
         self.held.clear()
-        self.feeding = False
+        self.fed()

@@ -65,6 +65,7 @@ cdef class Shot(Newborn):
     cdef readonly long long index
     cdef tuple taken            # what outputs() has returned
     cdef object future          # of whoever submitted it, or None
+    cdef long ended_before      # how many children had ended when it began, for its batch
 
     # Begin. What can be found wrong beforehand is the result, too; returns whether it is
     # under way.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterable, Iterable
 from os import PathLike, fspath
 from typing import Any
 
 from procession._batch import Batch
-from procession.command import Backoff, Options, count_of
+from procession.command import Backoff, Command, Options, count_of
 from procession.completed import Completed
 from procession.cpus import usable_cpus
 from procession.trace import Trace
@@ -17,7 +18,8 @@ from procession.trace import Trace
 def drop(batch: Batch) -> None:
     """End what runs, from whatever thread the garbage collector works on."""
     loop = batch.loop
-    if loop.is_closed():
+    # What a process has forked has no children of it.
+    if loop.is_closed() or batch.pid != os.getpid():
         return
     if asyncio._get_running_loop() is loop:
         batch.drop()
@@ -34,6 +36,8 @@ class Results:
         self._feeder: asyncio.Task[None] | None = None
         self._trace = trace
         self._is_open = True
+        self._is_awaited = False
+        self._is_feeder_ended = False
 
     def __aiter__(self) -> Results:
         return self
@@ -41,20 +45,36 @@ class Results:
     async def __anext__(self) -> Completed:
         """Return the next result.
 
-        Cancelled, it ends the batch, as it would end an asynchronous generator.
+        Cancelled, it ends the batch and waits for that, as it would end an asynchronous
+        generator.
 
         Raises:
-            StopAsyncIteration: there are no more.
+            StopAsyncIteration: there are no more, or aclose() was called meanwhile.
+            RuntimeError: another task waits for a result of this already, or it is another
+                event loop's.
             Exception: what the iterable of commands has raised, after the results of those
-                that had begun.
+                that had begun; the same with what the trace or backoff() has raised.
         """
         batch = self._batch
+        if self._is_awaited:
+            raise RuntimeError("another task waits for the next result of this map()")
+        if asyncio._get_running_loop() is not batch.loop:
+            raise RuntimeError("this map() belongs to another event loop")
         if self._feed is not None and self._feeder is None and self._is_open:
             self._feeder = asyncio.ensure_future(feed(batch, self._feed))
-        while (result := batch.take()) is None:
+        while self._is_open:
+            result = batch.take()
+            if result is not None:
+                return result
             if batch.finished():
-                await self._finish()
-                raise StopAsyncIteration
+                failure = batch.failure
+                await self.aclose()
+                if failure is not None:
+                    raise failure
+                break
+            if batch.closing:
+                self._end_feeder()
+            self._is_awaited = True
             waiter = batch.begin_wait()
             try:
                 await waiter
@@ -63,26 +83,31 @@ class Results:
                 await self.aclose()
                 raise
             finally:
+                self._is_awaited = False
                 del waiter
-        return result
+        raise StopAsyncIteration
 
-    async def _finish(self) -> None:
-        failure = self._batch.failure if self._is_open else None
-        await self.aclose()
-        if failure is not None:
-            raise failure
+    def _end_feeder(self) -> None:
+        """Once, so that it is not disturbed while it closes its generator."""
+        if self._feeder is not None and not self._is_feeder_ended:
+            self._is_feeder_ended = True
+            self._feeder.cancel()
 
     async def aclose(self) -> None:
-        """Begin nothing more, end what runs, and wait for that. Twice is fine."""
+        """Begin nothing more, end what runs, and wait for that. Twice is fine.
+
+        Cancelled, it waits no longer: what runs is ended in the back.
+        """
         if not self._is_open:
             return
         self._is_open = False
         batch = self._batch
         try:
-            if self._feeder is not None:
-                self._feeder.cancel()
-                await asyncio.wait([self._feeder])
             batch.stop()
+            batch.wake_consumer()
+            if self._feeder is not None:
+                self._end_feeder()
+                await asyncio.wait([self._feeder])
             if (idle := batch.begin_idle()) is not None:
                 await idle
         finally:
@@ -108,19 +133,31 @@ class Results:
 
 async def feed(batch: Batch, commands: AsyncIterable[Any]) -> None:
     """Put commands into the batch, as there is room for them."""
-    failure = None
+    failure: BaseException | None = None
+    iterator = None
     try:
-        async for command in commands:
+        iterator = aiter(commands)
+        async for command in iterator:
+            if batch.closing:
+                break
             batch.put(command)
             while (room := batch.begin_room()) is not None:
                 await room
+    except asyncio.CancelledError as error:
+        if not batch.closing:
+            failure = error
+        raise
     except Exception as error:
         failure = error
     finally:
-        close = getattr(commands, "aclose", None)
-        if close is not None:
-            await close()
-        batch.fed(failure)
+        try:
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                await close()
+        except Exception as error:
+            failure = failure or error
+        finally:
+            batch.fed(failure)
 
 
 def map(
@@ -142,7 +179,8 @@ def map(
     `async for result in map(commands): ...`. A command is what run() takes as its `args`, or
     a Command with options of its own. They are taken from the iterable as there is room for
     them, so there may be millions of them. A command that fails or cannot be started is a
-    result like others.
+    result like others; but one that finds no process or descriptor left is begun again when
+    a child has ended.
 
     To be called where the event loop runs. Leaving the loop early drops the iterator, and
     with it the batch: what runs is ended in the back. `async with map(...) as results` ends
@@ -157,7 +195,8 @@ def map(
         backoff: seconds before the first retry, doubled with each one up to a minute; or a
             function of the number of attempts so far.
         stop_on_error: after the first result that is not `ok` begin no more and end what
-            runs; these are results still, with the reason "cancelled".
+            runs; what was taken from the iterable gives a result still, with the reason
+            "cancelled".
         input: what each command gets on its standard input. None: nothing, as there is no
             sense in several children that read the same input.
         ahead: how many results may wait to be taken, beside as many as run, before no more
@@ -165,9 +204,14 @@ def map(
         trace: a file to write Chrome trace events to, for Perfetto.
         options: further keywords of run(), except check. max_output is 16 MiB.
 
+    What the trace or a function for `backoff` raises is raised after the last result.
+
     Raises:
-        TypeError, ValueError: for an option that run() would not take.
+        TypeError, ValueError: for an option that run() would not take, and for one command
+            where there should be many.
     """
+    if isinstance(commands, (str, bytes, Command)):
+        raise TypeError("commands must be an iterable of commands, not one command")
     most = usable_cpus() if concurrency is None else count_of(concurrency, "concurrency", 1)
     shared = Options(
         {"input": input, "timeout": timeout, "retries": retries, "backoff": backoff, **options}

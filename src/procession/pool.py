@@ -15,6 +15,10 @@ from procession.cpus import usable_cpus
 from procession.trace import Trace
 
 
+# In seconds; what is longer is for ever.
+LONGEST_GRACE = 1e9
+
+
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """What a pool does and has done.
@@ -42,8 +46,12 @@ class Pool:
     """Runs commands that are submitted one by one, so many at a time.
 
     `async with Pool(64) as pool: result = await pool.submit([...])`. Leaving the block waits
-    for all that was submitted; leaving it by an exception ends what runs. To be made where
-    the event loop runs.
+    for all that was submitted; leaving it by an exception or a cancellation ends what runs,
+    and waits for that. To be made where the event loop runs, and used there only. A pool that
+    is dropped ends what runs in the back.
+
+    What the trace or a function for `backoff` raises costs no result: it is raised on leaving
+    the block.
     """
 
     def __init__(
@@ -110,11 +118,11 @@ class Pool:
         terms, args = self._options.terms_of(command, **options)
         batch = self._batch
         future: asyncio.Future[Completed] = batch.loop.create_future()
-        shot = batch.put(args, future, terms)
+        number = batch.put(args, future, terms)
 
         def look(done: asyncio.Future[Completed]) -> None:
             if done.cancelled():
-                batch.stop_one(shot)
+                batch.stop_one(number)
 
         future.add_done_callback(look)
         return future
@@ -126,7 +134,7 @@ class Pool:
             concurrency=batch.capacity,
             used=batch.used,
             running=len(batch.running),
-            queued=len(batch.queue),
+            queued=batch.queued,
             delayed=len(batch.delayed),
             done=batch.done,
             failed=batch.failed,
@@ -136,10 +144,12 @@ class Pool:
     def why_waiting(self) -> str | None:
         """Say in a sentence why no more is begun; None if nothing waits."""
         batch = self._batch
-        if batch.stall is not None and batch.queue:
-            return f"the machine has no more to give ({batch.stall}): waiting for a child to end"
-        if batch.queue:
-            weight = min(min(batch.queue)[2].terms.weight, batch.capacity)
+        if batch.queued:
+            if batch.stall is not None:
+                return (
+                    f"the machine has no more to give ({batch.stall}): waiting for a child to end"
+                )
+            weight = batch.next_weight()
             free = batch.capacity - batch.used
             if free <= 0:
                 return f"all {batch.capacity} places are in use"
@@ -158,14 +168,19 @@ class Pool:
     async def cancel(self, grace: float | None = None) -> None:
         """End what runs, and give up what waits; all are results with the reason "cancelled".
 
-        Waits until everything has ended.
+        Waits until everything has ended. The pool is closed then.
 
         Args:
             grace: how many seconds there are between SIGTERM and SIGKILL. None: as many as
                 each command was submitted with.
+
+        Raises:
+            ValueError: grace is negative, or not a number.
         """
+        if grace is not None and not grace >= 0:
+            raise ValueError(f"grace must be 0 or more seconds, not {grace}")
         self._is_open = False
-        self._batch.stop(grace)
+        self._batch.stop(None if grace is None else min(grace, LONGEST_GRACE))
         await self.drain()
 
     async def __aenter__(self) -> Pool:
@@ -173,16 +188,25 @@ class Pool:
 
     async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
         try:
-            if kind is None:
-                await self.drain()
-            self._is_open = False
-            await self.cancel()
+            try:
+                if kind is None:
+                    await self.drain()
+            finally:
+                await self.cancel()
         finally:
-            self._batch.drop()
+            self._close()
+        if kind is None and self._batch.failure is not None:
+            raise self._batch.failure
+
+    def _close(self) -> None:
+        self._is_open = False
+        try:
+            drop(self._batch)
+        finally:
             if self._trace is not None:
                 self._trace.close()
 
     def __del__(self) -> None:
         # Not where the constructor has raised.
         if getattr(self, "_is_open", False):
-            drop(self._batch)
+            self._close()
