@@ -145,6 +145,15 @@ async def test_what_cannot_be_started_is_a_result():
     assert {result.pid for result in results[:-1]} == {None}
 
 
+@pytest.mark.parametrize("encoding", ["no-such-encoding", "ascii"])
+async def test_output_that_cannot_be_decoded_is_a_result_with_bytes(encoding):
+    command = sh("printf '\\377'")
+    (result,) = await all_of([command], stdout=procession.PIPE, encoding=encoding)
+
+    assert result.stdout == b"\xff"
+    assert isinstance(result.error, LookupError if encoding == "no-such-encoding" else ValueError)
+
+
 async def test_outputs_are_bounded_by_default():
     most = 16 << 20
     (result,) = await all_of([flood(most + 1000)], stdout=procession.PIPE)

@@ -453,7 +453,8 @@ cdef class Shot(Newborn):
     cdef object _text(self, data):
         try:
             return self.terms.decode(data)
-        except UnicodeError as error:
+        except Exception as error:
+            # Whatever a codec or a handler of errors that the program has registered raises.
             if self.error is None:
                 self.error = error
             return data
