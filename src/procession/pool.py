@@ -14,7 +14,6 @@ from procession.completed import Completed
 from procession.cpus import usable_cpus
 from procession.trace import Trace
 
-
 # In seconds; what is longer is for ever.
 LONGEST_GRACE = 1e9
 
@@ -164,6 +163,8 @@ class Pool:
         """Wait until all that was submitted so far, and meanwhile, is done."""
         while (idle := self._batch.begin_idle()) is not None:
             await idle
+            # Who awaits the last result goes on first, and may submit more.
+            await asyncio.sleep(0)
 
     async def cancel(self, grace: float | None = None) -> None:
         """End what runs, and give up what waits; all are results with the reason "cancelled".
