@@ -28,6 +28,7 @@ MODULES = {
     "_clock": ["csrc/psn_timer.c"],
     "_shot": [],
     "_batch": [],
+    "_tree": ["csrc/psn_proc.c", "csrc/psn_tree.c"],
     "_spawn": [
         "csrc/psn_argv.c",
         "csrc/psn_child.c",

@@ -192,6 +192,19 @@ static long take_credentials(const struct psn_plan *plan)
     return rc;
 }
 
+/* A soft limit of file locks, which no kernel since 2.4.25 applies. Best effort: one
+ * that is below the mark already stays. */
+static void take_mark(uint64_t mark)
+{
+    struct rlimit64 limit;
+
+    if (call(SYS_prlimit64, 0, RLIMIT_LOCKS, 0, (long)&limit) < 0 ||
+        limit.rlim_max < mark)
+        return;
+    limit.rlim_cur = mark;
+    call(SYS_prlimit64, 0, RLIMIT_LOCKS, (long)&limit, 0);
+}
+
 int psn_child_prepare(const struct psn_plan *plan, struct psn_report *report)
 {
     long rc = move_descriptors(&plan->stdio);
@@ -210,6 +223,8 @@ int psn_child_prepare(const struct psn_plan *plan, struct psn_report *report)
         call(SYS_setpriority, PRIO_PROCESS, 0, plan->nice, 0);
     if (plan->affinity != NULL)
         call(SYS_sched_setaffinity, 0, (long)plan->n_affinity, (long)plan->affinity, 0);
+    if (plan->mark != 0)
+        take_mark(plan->mark);
     reset_signals(plan);
     rc = join_session(plan);
     if (rc < 0)

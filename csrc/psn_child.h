@@ -54,6 +54,7 @@ struct psn_plan {
         *affinity; /* n_affinity bytes, NULL where the spawning thread's is right */
     size_t n_affinity;
     int own_table; /* the spawning thread has a descriptor table of its own */
+    uint64_t mark; /* to be known by, with all that it starts (psn_tree.h); 0: none */
     const _Atomic int *abandoned; /* becomes 1 when nobody wants the child any more */
 };
 

@@ -106,6 +106,7 @@ cdef extern from "psn_child.h" nogil:
         int64_t uid
         const uint64_t *signal_mask
         char **envp
+        uint64_t mark
     struct psn_report:
         psn_step step
         int err
@@ -140,6 +141,22 @@ cdef extern from "psn_ref.h" nogil:
     int psn_ref_is_there(psn_ref ref)
     int psn_ref_signal(psn_ref ref, int sig)
     void psn_ref_bury(psn_ref ref)
+
+
+cdef extern from "psn_proc.h" nogil:
+    struct psn_proc:
+        pid_t pid
+        char name[16]
+
+
+cdef extern from "psn_tree.h" nogil:
+    struct psn_tree:
+        psn_proc *members
+        size_t count
+    void psn_tree_init(psn_tree *tree, psn_ref root, uint64_t mark)
+    void psn_tree_free(psn_tree *tree)
+    ssize_t psn_tree_walk(psn_tree *tree, int sig)
+    int psn_tree_signal(psn_tree *tree, int sig)
 
 
 cdef extern from "psn_reap.h" nogil:

@@ -82,5 +82,7 @@ cdef class Shot(Newborn):
     cdef int _finish(self) except -1
     cdef int _plan_time(self) except -1
     cdef int _kill_on(self, int64_t now) except -1
+    cdef int _signal(self, int sig) except -1
+    cdef bint _has_others(self) except -1
     cdef int _settle_ends(self) except -1
     cdef object _text(self, data)

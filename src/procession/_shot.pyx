@@ -29,12 +29,16 @@ from procession._spawn cimport (
     plan,
     take_ref,
 )
+from procession._tree cimport living, signal_tree
 
+import logging
 import os
 from time import time
 
 from procession.completed import Completed
 from procession.spec import UNIX_SHELL
+
+logger = logging.getLogger("procession")
 
 cdef enum:
     # How long the end of a loop waits for a killed child before it is reaped in the back.
@@ -274,7 +278,7 @@ cdef class Shot(Newborn):
         if (self.out is not None and not self.out.eof) or (
                 self.err is not None and not self.err.eof):
             return 0
-        if self.stage >= STOPPING and living(self):
+        if self.stage >= STOPPING and self._has_others():
             return 0
         return self._finish()
 
@@ -354,7 +358,7 @@ cdef class Shot(Newborn):
         if grace_ns != 0:
             self.stage = STOPPING
             self.kill_ns = (1 << 62) if grace_ns < 0 else psn_sys_now_ns() + grace_ns
-            signal_tree(self, SIGTERM)
+            self._signal(SIGTERM)
         else:
             self.kill_ns = psn_sys_now_ns()
             self.stage = STOPPING
@@ -374,15 +378,33 @@ cdef class Shot(Newborn):
                 if not self.exited:
                     (<Spawner>self.engine.spawner).bury(self.forget())
                 return self._finish()
-            signal_tree(self, SIGKILL)
+            self._signal(SIGKILL)
         self.look()
         if self.stage == OVER:
             return 0
-        if self.exited and not living(self):
+        if self.exited and not self._has_others():
             # Whoever else holds an output is none of the tree.
             self._settle_ends()
             return self._finish()
         return self._plan_time()
+
+    # A walk through the processes can fail for want of a descriptor or of memory: then the
+    # child itself has the signal, and the others have theirs by the walks to come.
+
+    cdef int _signal(self, int sig) except -1:
+        try:
+            signal_tree(self, sig)
+        except (OSError, MemoryError) as error:
+            logger.debug("the tree of process %d is not to be seen now: %s", self.pid, error)
+            psn_ref_signal(self.ref(), sig)
+        return 0
+
+    cdef bint _has_others(self) except -1:
+        try:
+            return bool(living(self))
+        except (OSError, MemoryError) as error:
+            logger.debug("the tree of process %d is not to be seen now: %s", self.pid, error)
+            return True
 
     cdef int _settle_ends(self) except -1:
         """Take what is in the pipes, and close them."""
@@ -422,7 +444,7 @@ cdef class Shot(Newborn):
         elif self.job != NULL:
             (<Spawner>self.engine.spawner).abandon(self)
         elif self.living:
-            signal_tree(self, SIGKILL)
+            self._signal(SIGKILL)
             if self.sink is not None:
                 warn_killed(self.pid)
         return 0
@@ -487,12 +509,3 @@ cdef class Shot(Newborn):
 
 cdef inline int64_t earlier(int64_t a, int64_t b) noexcept:
     return b if a < 0 or b < a else a
-
-
-cdef list living(Newborn child):
-    return []
-
-
-cdef int signal_tree(Newborn child, int sig) except -1:
-    psn_ref_signal(child.ref(), sig)
-    return 0

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from procession._engine cimport Engine, Source
 from procession._psn cimport psn_abilities, psn_job, psn_ref, psn_spawner
@@ -15,6 +15,7 @@ cdef enum account_t:
 # What a spawn is made for.
 cdef class Newborn(Mortal):
     cdef psn_job *job           # lent to the spawner while the spawn is under way
+    cdef uint64_t mark          # of the child and all that it starts: see psn_tree.h
     cdef int ends[3]            # owned: our side of the pipes, -1 where there is none
     cdef account_t account
     cdef int era                # of the counters that know the account

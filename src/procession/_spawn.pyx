@@ -3,7 +3,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strdup, strerror
 from posix.fcntl cimport F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR, fcntl
@@ -73,6 +73,10 @@ cdef extern from "<unistd.h>" nogil:
     pid_t c_fork "fork"()
     char **environ
     long syscall(long number, ...)
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
+                       void (*child)() noexcept nogil)
 
 cdef extern from "<sys/syscall.h>" nogil:
     enum:
@@ -563,6 +567,30 @@ cdef int plan_stdio(Newborn newborn, command) except -1:
     return 0
 
 
+# The mark of the latest child; 0 before the first one. Not from 1 on, because the children
+# of others, who run this package as well, have theirs.
+cdef uint64_t _mark = 0
+
+
+cdef void forget_marks() noexcept nogil:
+    global _mark
+    _mark = 0
+
+
+# A forked process would give the marks of its parent's next children.
+check(-pthread_atfork(NULL, NULL, forget_marks))
+
+
+cdef uint64_t new_mark() except 0:
+    """Return a number that no other child on this machine has. With 62 bits, it is far from
+    any that a person would choose as a limit, and from the kernel's infinity."""
+    global _mark
+    if _mark == 0:
+        _mark = int.from_bytes(os.urandom(8), "little") >> 3 | 1 << 61
+    _mark += 1
+    return _mark
+
+
 cdef int plan(Newborn newborn, command, args, executable) except -1:
     newborn.since_ns = psn_sys_now_ns()
     if is_told():
@@ -587,6 +615,7 @@ cdef int make_plan(Newborn newborn, command, args, executable) except -1:
     for arg in args:
         push(&job.argv, program if arg is executable else encode(arg))
     pack_options(job, command)
+    job.plan.mark = newborn.mark = new_mark()
     psn_job_note_caller(job)
     return check(psn_job_seal(job))
 

@@ -435,6 +435,37 @@ static void the_affinity_is_the_childs_only(void)
     assert(CPU_EQUAL(&all, &after));
 }
 
+static void be_limited(void)
+{
+    struct rlimit64 own = {.rlim_cur = 12345, .rlim_max = 1ull << 60};
+    assert(setrlimit64(RLIMIT_LOCKS, &own) == 0);
+    const uint64_t marks[] = {0, 1ull << 59 | 5, 1ull << 61};
+    const char *const lines[] = {
+        "Max file locks            12345 ",
+        "Max file locks            576460752303423493 ",
+        /* Above the hard limit: none. */
+        "Max file locks            12345 ",
+    };
+
+    for (int i = 0; i < 3; i++) {
+        struct psn_job *job =
+            new_command((const char *const[]){"/bin/cat", "/proc/self/limits", NULL});
+        job->plan.mark = marks[i];
+        output_of(job, road, text, sizeof text);
+        const char *line = strstr(text, lines[i]);
+        assert(line != NULL && strstr(line, " 1152921504606846976 ") != NULL);
+    }
+
+    struct rlimit64 after;
+    assert(getrlimit64(RLIMIT_LOCKS, &after) == 0);
+    assert(after.rlim_cur == own.rlim_cur && after.rlim_max == own.rlim_max);
+}
+
+static void the_mark_is_the_childs_only_and_the_hard_limit_stays(void)
+{
+    check_in_fork(be_limited);
+}
+
 /* A job for a program that is looked for at the paths, NULL-terminated. */
 static struct psn_job *new_search(const char *const *paths)
 {
@@ -561,6 +592,7 @@ static void check_all(void)
     CHECK(credentials_that_are_not_granted_are_reported);
     CHECK(the_nice_value_is_the_childs_only);
     CHECK(the_affinity_is_the_childs_only);
+    CHECK(the_mark_is_the_childs_only_and_the_hard_limit_stays);
     CHECK(the_search_goes_on_past_what_cannot_be_run);
     CHECK(the_error_that_says_most_wins);
     CHECK(no_path_at_all_is_not_found);

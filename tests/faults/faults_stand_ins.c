@@ -216,6 +216,8 @@ static int number_call(long number, long second)
         return FAULTS_SYS_UMASK;
     case SYS_setpriority:
         return FAULTS_SYS_SETPRIORITY;
+    case SYS_prlimit64:
+        return FAULTS_SYS_PRLIMIT;
     case SYS_sched_setaffinity:
         return FAULTS_SYS_SETAFFINITY;
     case SYS_sched_getaffinity:

@@ -78,6 +78,7 @@ PLAUSIBLE = {
     "SYS_fcntl(F_DUPFD_CLOEXEC)": (EMFILE,),
     "SYS_chdir": (EACCES, EIO, ENOMEM, EINTR),
     "SYS_setpriority": (EPERM, EACCES),
+    "SYS_prlimit64": REFUSED,
     "SYS_sched_setaffinity": (EINVAL, EPERM),
     "SYS_sched_getaffinity": (EINVAL, ENOSYS),
     "SYS_setsid": (EPERM,),
@@ -114,6 +115,7 @@ SERVED = {
     "SYS_close_range",
     "SYS_close",
     "SYS_setpriority",
+    "SYS_prlimit64",
     "SYS_sched_setaffinity",
     "SYS_sched_getaffinity",
 }
