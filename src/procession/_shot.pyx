@@ -182,6 +182,7 @@ cdef class Shot(Newborn):
             if not isinstance(error, Exception):
                 raise
             return self._failed(error)
+        # What is begun uses the engine until it is over, its tree included.
         engine.enter(self)
         self.stage = STARTING
         if terms.timeout_ns >= 0:
@@ -212,12 +213,10 @@ cdef class Shot(Newborn):
             (<Spawner>engine.spawner).bury(take_ref(self))
             self._settle_ends()
             free_job(self)
-            engine.unuse()
             return self._finish()
         take_ref(self)
         free_job(self)
         self.stage = RUNNING
-        engine.unuse()
         if self.terms.idle_ns >= 0:
             self._plan_time()
         if self.feed is not None:
@@ -343,7 +342,6 @@ cdef class Shot(Newborn):
         if self.stage == STARTING and self.fork is None:
             (<Spawner>self.engine.spawner).abandon(self)
             self._settle_ends()
-            self.engine.unuse()
             return self._finish()
         if self.stage == STARTING:
             # Its outcome comes soon, and ends it.
@@ -428,6 +426,8 @@ cdef class Shot(Newborn):
         if self.feed is not None:
             self.feed._lose(None)
         self.engine.leave(self)
+        self.engine.unuse()
+        self.engine.look_idle()
         sink, self.sink = self.sink, None
         if sink is not None:
             sink._over(self)
