@@ -1,11 +1,11 @@
 #include "psn_child.h"
 
-#include <errno.h>
+#include "psn_raw.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 /* The kernel's struct sigaction; the C library's has another layout and its
  * sigaction() refuses the two signals that it keeps for itself. */
@@ -25,19 +25,6 @@ struct kernel_dirent {
     char name[];
 };
 
-/* syscall(2) touches nothing but errno, which is the suspended parent thread's and
- * which that thread does not look at. */
-static long call(long number, long a, long b, long c, long d)
-{
-    long rc;
-
-    /* All signals are blocked, but some file systems say so of their own accord. */
-    do
-        rc = syscall(number, a, b, c, d);
-    while (rc < 0 && errno == EINTR);
-    return rc < 0 ? -errno : rc;
-}
-
 static int fail(struct psn_report *report, enum psn_step step, long err)
 {
     report->step = step;
@@ -47,7 +34,7 @@ static int fail(struct psn_report *report, enum psn_step step, long err)
 
 static long keep_open(int fd)
 {
-    return call(SYS_fcntl, fd, F_SETFD, 0, 0);
+    return psn_raw(SYS_fcntl, fd, F_SETFD, 0, 0);
 }
 
 static int parse_fd(const char *name)
@@ -66,21 +53,21 @@ static int parse_fd(const char *name)
 static long mark_by_proc(int first)
 {
     char buffer[2048] __attribute__((aligned(8)));
-    long dir = call(SYS_openat, AT_FDCWD, (long)"/proc/self/fd",
-                    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    long dir = psn_raw(SYS_openat, AT_FDCWD, (long)"/proc/self/fd",
+                       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (dir < 0)
         return dir;
     long n;
-    while ((n = call(SYS_getdents64, dir, (long)buffer, sizeof buffer, 0)) > 0) {
+    while ((n = psn_raw(SYS_getdents64, dir, (long)buffer, sizeof buffer, 0)) > 0) {
         for (long at = 0; at < n;) {
             struct kernel_dirent *entry = (struct kernel_dirent *)(buffer + at);
             int fd = parse_fd(entry->name);
             if (fd >= first)
-                call(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0);
+                psn_raw(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0);
             at += entry->reclen;
         }
     }
-    call(SYS_close, dir, 0, 0, 0);
+    psn_raw(SYS_close, dir, 0, 0, 0);
     return n;
 }
 
@@ -89,7 +76,7 @@ static long mark_by_proc(int first)
  * flag from 5.11, and a filter may refuse either. */
 static long close_from(int first)
 {
-    long rc = call(SYS_close_range, first, ~0u, PSN_CLOSE_RANGE_CLOEXEC, 0);
+    long rc = psn_raw(SYS_close_range, first, ~0u, PSN_CLOSE_RANGE_CLOEXEC, 0);
 
     return rc == 0 ? 0 : mark_by_proc(first);
 }
@@ -103,16 +90,16 @@ static long move_descriptors(const struct psn_stdio *stdio)
         long rc = 0;
         switch (op->kind) {
         case PSN_FDOP_LIFT:
-            rc = call(SYS_fcntl, op->from, F_DUPFD_CLOEXEC, 3, 0);
+            rc = psn_raw(SYS_fcntl, op->from, F_DUPFD_CLOEXEC, 3, 0);
             if (rc == -EINVAL) /* 3 is beyond the limit */
                 rc = -EMFILE;
             lifted[op->to] = (int)rc;
             break;
         case PSN_FDOP_LIFTED:
-            rc = call(SYS_dup3, lifted[op->to], op->to, 0, 0);
+            rc = psn_raw(SYS_dup3, lifted[op->to], op->to, 0, 0);
             break;
         case PSN_FDOP_MOVE:
-            rc = call(SYS_dup3, op->from, op->to, 0, 0);
+            rc = psn_raw(SYS_dup3, op->from, op->to, 0, 0);
             break;
         case PSN_FDOP_KEEP:
             if (op->from < 3)
@@ -151,18 +138,18 @@ static void reset_signals(const struct psn_plan *plan)
 
     if (plan->handlers_are_cleared) {
         if (plan->restore_signals) {
-            call(SYS_rt_sigaction, SIGPIPE, (long)&dfl, 0, PSN_SIGMASK_BYTES);
-            call(SYS_rt_sigaction, SIGXFSZ, (long)&dfl, 0, PSN_SIGMASK_BYTES);
+            psn_raw(SYS_rt_sigaction, SIGPIPE, (long)&dfl, 0, PSN_SIGMASK_BYTES);
+            psn_raw(SYS_rt_sigaction, SIGXFSZ, (long)&dfl, 0, PSN_SIGMASK_BYTES);
         }
         return;
     }
     for (int sig = 1; sig < PSN_NSIG; sig++) {
         struct kernel_sigaction now;
-        if (call(SYS_rt_sigaction, sig, 0, (long)&now, PSN_SIGMASK_BYTES) < 0)
+        if (psn_raw(SYS_rt_sigaction, sig, 0, (long)&now, PSN_SIGMASK_BYTES) < 0)
             continue;
         int restored = plan->restore_signals && (sig == SIGPIPE || sig == SIGXFSZ);
         if (now.handler != SIG_DFL && (now.handler != SIG_IGN || restored))
-            call(SYS_rt_sigaction, sig, (long)&dfl, 0, PSN_SIGMASK_BYTES);
+            psn_raw(SYS_rt_sigaction, sig, (long)&dfl, 0, PSN_SIGMASK_BYTES);
     }
 }
 
@@ -171,9 +158,9 @@ static long join_session(const struct psn_plan *plan)
     long rc = 0;
 
     if (plan->new_session)
-        rc = call(SYS_setsid, 0, 0, 0, 0);
+        rc = psn_raw(SYS_setsid, 0, 0, 0, 0);
     if (rc >= 0 && plan->process_group >= 0)
-        rc = call(SYS_setpgid, 0, plan->process_group, 0, 0);
+        rc = psn_raw(SYS_setpgid, 0, plan->process_group, 0, 0);
     return rc;
 }
 
@@ -184,11 +171,11 @@ static long take_credentials(const struct psn_plan *plan)
     long rc = 0;
 
     if (plan->set_groups)
-        rc = call(SYS_setgroups, (long)plan->n_groups, (long)plan->groups, 0, 0);
+        rc = psn_raw(SYS_setgroups, (long)plan->n_groups, (long)plan->groups, 0, 0);
     if (rc >= 0 && plan->gid >= 0)
-        rc = call(SYS_setregid, plan->gid, plan->gid, 0, 0);
+        rc = psn_raw(SYS_setregid, plan->gid, plan->gid, 0, 0);
     if (rc >= 0 && plan->uid >= 0)
-        rc = call(SYS_setreuid, plan->uid, plan->uid, 0, 0);
+        rc = psn_raw(SYS_setreuid, plan->uid, plan->uid, 0, 0);
     return rc;
 }
 
@@ -198,33 +185,47 @@ static void take_mark(uint64_t mark)
 {
     struct rlimit64 limit;
 
-    if (call(SYS_prlimit64, 0, RLIMIT_LOCKS, 0, (long)&limit) < 0 ||
+    if (psn_raw(SYS_prlimit64, 0, RLIMIT_LOCKS, 0, (long)&limit) < 0 ||
         limit.rlim_max < mark)
         return;
     limit.rlim_cur = mark;
-    call(SYS_prlimit64, 0, RLIMIT_LOCKS, (long)&limit, 0);
+    psn_raw(SYS_prlimit64, 0, RLIMIT_LOCKS, (long)&limit, 0);
+}
+
+static int fail_limit(struct psn_report *report, enum psn_limit limit, long err)
+{
+    report->limit = limit;
+    return fail(report, limit == PSN_LIMIT_NONE ? PSN_STEP_ABANDONED : PSN_STEP_LIMIT,
+                err);
 }
 
 int psn_child_prepare(const struct psn_plan *plan, struct psn_report *report)
 {
+    enum psn_limit limit;
     long rc = move_descriptors(&plan->stdio);
 
     if (rc < 0)
         return fail(report, PSN_STEP_STDIO, rc);
     if (plan->cwd != NULL) {
-        rc = call(SYS_chdir, (long)plan->cwd, 0, 0, 0);
+        rc = psn_raw(SYS_chdir, (long)plan->cwd, 0, 0, 0);
         if (rc < 0)
             return fail(report, PSN_STEP_CHDIR, rc);
     }
     if (plan->umask >= 0)
-        call(SYS_umask, plan->umask, 0, 0, 0);
+        psn_raw(SYS_umask, plan->umask, 0, 0, 0);
     /* Best effort, as inheritance is: lowering a nice value needs a privilege. */
     if (plan->set_nice)
-        call(SYS_setpriority, PRIO_PROCESS, 0, plan->nice, 0);
+        psn_raw(SYS_setpriority, PRIO_PROCESS, 0, plan->nice, 0);
     if (plan->affinity != NULL)
-        call(SYS_sched_setaffinity, 0, (long)plan->n_affinity, (long)plan->affinity, 0);
+        psn_raw(SYS_sched_setaffinity, 0, (long)plan->n_affinity, (long)plan->affinity,
+                0);
     if (plan->mark != 0)
         take_mark(plan->mark);
+    if (plan->limits != NULL) {
+        rc = psn_limits_begin(plan->limits, plan->in_cgroup, &limit);
+        if (rc < 0)
+            return fail_limit(report, limit, rc);
+    }
     reset_signals(plan);
     rc = join_session(plan);
     if (rc < 0)
@@ -241,7 +242,7 @@ static long exec_paths(const struct psn_plan *plan)
     long saved = 0, rc = -ENOENT;
 
     for (char *const *path = plan->paths; *path != NULL; path++) {
-        rc = call(SYS_execve, (long)*path, (long)plan->argv, (long)plan->envp, 0);
+        rc = psn_raw(SYS_execve, (long)*path, (long)plan->argv, (long)plan->envp, 0);
         if (rc != -ENOENT && rc != -ENOTDIR && saved == 0)
             saved = rc;
     }
@@ -261,15 +262,23 @@ void psn_child_exec(const struct psn_plan *plan, struct psn_report *report)
         fail(report, PSN_STEP_STDIO, rc);
         return;
     }
+    if (plan->limits != NULL) {
+        enum psn_limit limit;
+        rc = psn_limits_finish(plan->limits, &limit);
+        if (rc < 0) {
+            fail_limit(report, limit, rc);
+            return;
+        }
+    }
     if (plan->signal_mask != NULL)
-        call(SYS_rt_sigprocmask, SIG_SETMASK, (long)plan->signal_mask, 0,
-             PSN_SIGMASK_BYTES);
+        psn_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)plan->signal_mask, 0,
+                PSN_SIGMASK_BYTES);
     /* A program that was written a moment ago may still be open for writing in
      * another child that is between clone and exec (golang/go#22315). 126 ms in
      * all, after which it is the caller's own descriptor. */
     struct timespec pause = {.tv_nsec = 2000000};
     while ((rc = exec_paths(plan)) == -ETXTBSY && pause.tv_nsec <= 64000000) {
-        call(SYS_nanosleep, (long)&pause, 0, 0, 0);
+        psn_raw(SYS_nanosleep, (long)&pause, 0, 0, 0);
         pause.tv_nsec *= 2;
     }
     fail(report, PSN_STEP_EXEC, rc);
@@ -278,5 +287,5 @@ void psn_child_exec(const struct psn_plan *plan, struct psn_report *report)
 void psn_child_exit(int status)
 {
     for (;;)
-        call(SYS_exit_group, status, 0, 0, 0);
+        psn_raw(SYS_exit_group, status, 0, 0, 0);
 }

@@ -6,6 +6,7 @@
 #define PSN_CHILD_H
 
 #include "psn_config.h"
+#include "psn_limits.h"
 #include "psn_stdio.h"
 
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ enum psn_step {
     PSN_STEP_CHDIR,
     PSN_STEP_SESSION, /* setsid or setpgid */
     PSN_STEP_CREDENTIALS,
+    PSN_STEP_LIMIT,   /* which one is in the report */
     PSN_STEP_PREEXEC, /* the caller's preexec_fn raised */
     PSN_STEP_EXEC,
     PSN_STEP_ABANDONED
@@ -53,6 +55,8 @@ struct psn_plan {
     const void
         *affinity; /* n_affinity bytes, NULL where the spawning thread's is right */
     size_t n_affinity;
+    const struct psn_limits *limits; /* NULL: none of its own */
+    int in_cgroup; /* the clone has seen to it that the child is in its cgroup */
     int own_table; /* the spawning thread has a descriptor table of its own */
     uint64_t mark; /* to be known by, with all that it starts (psn_tree.h); 0: none */
     const _Atomic int *abandoned; /* becomes 1 when nobody wants the child any more */
@@ -60,8 +64,9 @@ struct psn_plan {
 
 /* Filled in by a child that cannot become what it should. */
 struct psn_report {
-    enum psn_step step; /* PSN_STEP_NONE while all went well */
-    int err;            /* negative errno */
+    enum psn_step step;   /* PSN_STEP_NONE while all went well */
+    int err;              /* negative errno */
+    enum psn_limit limit; /* of PSN_STEP_LIMIT */
 };
 
 /* Carry out all of the plan up to the point where preexec_fn has its turn.

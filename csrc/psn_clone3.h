@@ -1,5 +1,6 @@
 /* clone3(2), for which the C library has no public function. What it can do for us that
- * clone(2) cannot: give the child no handler of its parent's. */
+ * clone(2) cannot: give the child no handler of its parent's, and have it born in a
+ * cgroup. */
 #ifndef PSN_CLONE3_H
 #define PSN_CLONE3_H
 
@@ -13,6 +14,7 @@ struct psn_clone3 {
     uint64_t flags; /* with the signal at its end in the lowest byte */
     int *parent;    /* where CLONE_PIDFD or CLONE_PARENT_SETTID store */
     int *child;     /* where CLONE_CHILD_SETTID stores */
+    int cgroup;     /* a directory, for PSN_CLONE_INTO_CGROUP */
 };
 
 /* clone(2) with room for more flags: the child runs start(arg) on the stack, and exits

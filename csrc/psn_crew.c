@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #define THREAD_STACK_BYTES (256 * 1024)
 
@@ -21,12 +22,16 @@
 /* A thread without work ends after this: a program that forks is better off without. */
 #define IDLE_NS (50 * 1000 * 1000)
 
+/* A thread that must not end looks this often whether it may. */
+#define WARDS_NS (500 * 1000 * 1000)
+
 /* What a thread knows about itself, to compare with what the caller had. */
 struct worker {
     struct psn_crew *crew;
     struct psn_stack stack;
     unsigned char affinity[sizeof((struct psn_job *)0)->affinity];
     int nice;
+    int has_wards; /* it may have children that die with it */
 };
 
 /* The child of a job, if there is one, which from now on nobody finds there. For the
@@ -123,6 +128,8 @@ static int spawn(struct worker *worker, struct psn_job *job)
     const struct psn_abilities *can = &worker->crew->spawner->can;
 
     match_caller(worker, job);
+    if (job->limits != NULL && job->limits->parent > 0)
+        worker->has_wards = 1;
     if (worker->crew->own_table)
         return psn_table_spawn(job, can, &worker->stack);
     psn_sys_close(&job->seat);
@@ -238,21 +245,39 @@ static int wait_for_signal(struct psn_crew *crew, int64_t deadline_ns)
     return pthread_cond_timedwait(&crew->work, &crew->spawner->lock, &until);
 }
 
+/* Whether the thread has a child that is to die with its parent: the kernel takes the
+ * thread for that, and not the process. Its other children count as well, since which
+ * of them lives cannot be told. */
+static int must_stay(struct worker *worker)
+{
+    siginfo_t info;
+
+    if (worker->has_wards)
+        worker->has_wards =
+            waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WNOTHREAD) == 0;
+    return worker->has_wards;
+}
+
 /* Wait until there is something for this thread. A thread beyond the workers is the
  * reserve: it steps in when the others hang. Returns 0 when the thread should end. */
-static int wait_for_work(struct psn_crew *crew)
+static int wait_for_work(struct worker *worker)
 {
+    struct psn_crew *crew = worker->crew;
     struct psn_spawner *spawner = crew->spawner;
+    int64_t idle_ns = IDLE_NS;
 
     for (;;) {
         hand_over(crew, HOLD_NS);
         if (crew->queue.head == NULL) {
-            if (spawner->closing)
+            if (spawner->closing && !must_stay(worker))
                 return 0;
-            int64_t ns = spawner->held.head != NULL ? HOLD_NS : IDLE_NS;
+            int64_t ns = spawner->held.head != NULL ? HOLD_NS : idle_ns;
             int rc = wait_for_signal(crew, psn_sys_now_ns() + ns);
-            if (rc == ETIMEDOUT && !crew->queue.head && !spawner->held.head)
-                return 0;
+            if (rc == ETIMEDOUT && !crew->queue.head && !spawner->held.head) {
+                if (!must_stay(worker))
+                    return 0;
+                idle_ns = WARDS_NS;
+            }
             continue;
         }
         int busy = crew->threads - crew->waiting;
@@ -334,7 +359,7 @@ static void fail_all(struct psn_crew *crew, int err)
             pthread_mutex_lock(&spawner->lock);
             continue;
         }
-        job->born.report = (struct psn_report){PSN_STEP_MEMORY, err};
+        job->born.report = (struct psn_report){.step = PSN_STEP_MEMORY, .err = err};
         job->state = PSN_JOB_DONE;
         psn_jobs_append(&spawner->done, job);
     }
@@ -356,7 +381,7 @@ static void *thread_main(void *arg)
         fail_all(crew, err);
     if (usable && crew->own_table)
         usable = settle_in(crew);
-    while (usable && wait_for_work(crew)) {
+    while (usable && wait_for_work(&worker)) {
         crew->waiting--;
         /* Whoever starts to work sees to it that somebody is left to watch the rest of
          * the queue, and what is held. If no thread can be had the queue waits for this

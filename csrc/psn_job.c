@@ -43,6 +43,7 @@ void psn_job_free(struct psn_job *job)
     psn_stdio_free(&job->plan.stdio);
     free(job->cwd);
     free(job->groups);
+    free(job->limits);
     free(job);
 }
 
@@ -57,11 +58,22 @@ void psn_job_note_caller(struct psn_job *job)
     job->nice = getpriority(PRIO_PROCESS, 0);
 }
 
+int psn_job_limit(struct psn_job *job)
+{
+    job->limits = malloc(sizeof *job->limits);
+    if (job->limits == NULL)
+        return -ENOMEM;
+    *job->limits = (struct psn_limits){.cgroup = -1, .io_priority = -1};
+    return 0;
+}
+
 void psn_job_close_ends(struct psn_job *job)
 {
     for (int i = 0; i < 3; i++)
         psn_sys_close(&job->ends[i]);
     psn_sys_close(&job->seat);
+    if (job->limits != NULL)
+        psn_sys_close(&job->limits->cgroup);
 }
 
 int psn_job_seal(struct psn_job *job)
@@ -71,6 +83,7 @@ int psn_job_seal(struct psn_job *job)
     job->plan.paths = psn_argv_seal(&job->paths);
     job->plan.cwd = job->cwd;
     job->plan.groups = job->groups;
+    job->plan.limits = job->limits;
     return job->plan.argv && job->plan.envp && job->plan.paths ? 0 : -ENOMEM;
 }
 

@@ -23,6 +23,7 @@ struct psn_job {
     struct psn_argv paths;
     char *cwd;                    /* owned, or NULL */
     gid_t *groups;                /* owned, or NULL */
+    struct psn_limits *limits;    /* owned, or NULL */
     uint64_t signal_mask;         /* of the caller */
     unsigned char affinity[1024]; /* of the caller: n_affinity bytes */
     size_t n_affinity;
@@ -54,7 +55,11 @@ void psn_job_free(struct psn_job *job);
  * whichever thread spawns it. */
 void psn_job_note_caller(struct psn_job *job);
 
-/* Close the child's side of its pipes, and give up the seat. */
+/* Give an empty job limits, none of them set. Returns 0 or -ENOMEM. */
+int psn_job_limit(struct psn_job *job);
+
+/* Close the child's side of its pipes and the directory of its cgroup, and give up the
+ * seat. */
 void psn_job_close_ends(struct psn_job *job);
 
 /* Point the plan at argv, env and paths. Returns 0 or -ENOMEM. */

@@ -178,6 +178,11 @@ static pid_t by_clone(const struct psn_clone3 *call, struct psn_stack *stack)
     return pid < 0 ? -errno : pid;
 }
 
+static int cgroup_of(const struct psn_plan *plan)
+{
+    return plan->limits != NULL ? plan->limits->cgroup : -1;
+}
+
 /* What the kernel stores before the child runs: its pidfd, or its number, or both, for
  * which the child's memory has to be ours. */
 static int clone_child(struct start *start, uint64_t flags, struct psn_stack *stack,
@@ -189,7 +194,8 @@ static int clone_child(struct start *start, uint64_t flags, struct psn_stack *st
                                     .arg = start,
                                     .flags = flags | SIGCHLD,
                                     .parent = (int *)stored,
-                                    .child = (int *)&born->pid};
+                                    .child = (int *)&born->pid,
+                                    .cgroup = cgroup_of(start->plan)};
     uint64_t before;
 
     block_signals(&before);
@@ -197,12 +203,29 @@ static int clone_child(struct start *start, uint64_t flags, struct psn_stack *st
                                                   : by_clone(&call, stack);
     if (pid < 0) {
         atomic_store(pidfd, -1);
-        born->report = (struct psn_report){PSN_STEP_CLONE, pid};
+        born->report = (struct psn_report){.step = PSN_STEP_CLONE, .err = pid};
     }
     atomic_store(&born->pid, pid < 0 ? -1 : pid);
     restore_signals(&before);
     forget_frames(stack);
     return pid < 0 ? pid : 0;
+}
+
+/* Have the child born in its cgroup where clone3 is there for that. What the kernel or
+ * a filter has against it is left to the child to meet again, when it enters by itself,
+ * and then has a name; but for what is about the moment. */
+static int clone_into_cgroup(struct start *start, struct psn_plan *plan, uint64_t flags,
+                             struct psn_stack *stack, struct psn_born *born)
+{
+    if (plan->handlers_are_cleared && cgroup_of(plan) >= 0) {
+        plan->in_cgroup = 1;
+        int err = clone_child(start, flags | PSN_CLONE_INTO_CGROUP, stack, born);
+        if (err == 0 || err == -EAGAIN || err == -ENOMEM)
+            return err;
+        plan->in_cgroup = 0;
+        born->report = (struct psn_report){.step = PSN_STEP_NONE};
+    }
+    return clone_child(start, flags, stack, born);
 }
 
 /* CLONE_VFORK: this thread is back when the child has exec'ed or ended. */
@@ -219,11 +242,11 @@ static int spawn_shared(const struct psn_plan *wanted, uint64_t flags,
         flags |= CLONE_CHILD_SETTID;
     if (changes_ids)
         psn_creds_enter();
-    int err = clone_child(&start, flags, stack, born);
+    int err = clone_into_cgroup(&start, &plan, flags, stack, born);
     if (plan.handlers_are_cleared && (err == -ENOSYS || err == -EPERM)) {
         /* A filter has come since clone3 was tried out. */
         plan.handlers_are_cleared = 0;
-        born->report = (struct psn_report){PSN_STEP_NONE, 0};
+        born->report = (struct psn_report){.step = PSN_STEP_NONE};
         err = clone_child(&start, flags & ~PSN_CLONE_CLEAR_SIGHAND, stack, born);
     }
     if (changes_ids)
@@ -236,10 +259,10 @@ static int spawn_copied(const struct psn_plan *plan, uint64_t flags,
                         struct psn_stack *stack, struct psn_born *born)
 {
     int ends[2];
-    struct psn_report report = {PSN_STEP_NONE, 0};
+    struct psn_report report = {.step = PSN_STEP_NONE};
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        born->report = (struct psn_report){PSN_STEP_PIPE, -errno};
+        born->report = (struct psn_report){.step = PSN_STEP_PIPE, .err = -errno};
         return -errno;
     }
     /* The child puts its stdio on 0-2; the report's end must not be there. */
@@ -247,7 +270,7 @@ static int spawn_copied(const struct psn_plan *plan, uint64_t flags,
     int err = report_fd < 0 ? report_fd : 0;
     psn_sys_close(&ends[1]);
     if (err < 0) {
-        born->report = (struct psn_report){PSN_STEP_PIPE, err};
+        born->report = (struct psn_report){.step = PSN_STEP_PIPE, .err = err};
     } else {
         struct start start = {plan, &report, report_fd};
         err = clone_child(&start, flags, stack, born);
@@ -283,11 +306,11 @@ int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
     atomic_store(&born->pid, -1);
     atomic_store(&born->pidfd, -1);
     atomic_store(&born->away, -1);
-    born->report = (struct psn_report){PSN_STEP_NONE, 0};
+    born->report = (struct psn_report){.step = PSN_STEP_NONE};
 
     int err = check_open(&plan->stdio);
     if (err < 0) {
-        born->report = (struct psn_report){PSN_STEP_STDIO, err};
+        born->report = (struct psn_report){.step = PSN_STEP_STDIO, .err = err};
         return err;
     }
     err = can->road == PSN_ROAD_SHARED

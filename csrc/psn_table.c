@@ -51,6 +51,8 @@ int psn_table_suits(const struct psn_plan *plan)
 {
     if (plan->stdio.count > MOST_OPS)
         return 0;
+    if (plan->limits != NULL && plan->limits->cgroup >= 0)
+        return 0;
     for (size_t i = 0; i < plan->stdio.count; i++)
         if (plan->stdio.ops[i].kind == PSN_FDOP_CLOSE)
             return 1;
@@ -167,7 +169,7 @@ int psn_table_spawn(struct psn_job *job, const struct psn_abilities *can,
     list_moves(job, &plan.stdio);
     size_t fetched = fetch_all(&plan.stdio, &err);
     if (err < 0)
-        job->born.report = (struct psn_report){PSN_STEP_STDIO, err};
+        job->born.report = (struct psn_report){.step = PSN_STEP_STDIO, .err = err};
     else
         err = psn_spawn(&plan, can, stack, &job->born);
     drop_all(&plan.stdio, fetched);

@@ -26,7 +26,7 @@ enum {
 int psn_table_check(const struct psn_courier *courier);
 
 /* Whether a child of this plan can be made so: where close_fds is off the child
- * inherits from the whole table. */
+ * inherits from the whole table, and the directory of a cgroup is in there. */
 int psn_table_suits(const struct psn_plan *plan);
 
 /* Note what of 0-2 a child of the calling thread would inherit. */

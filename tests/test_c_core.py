@@ -24,7 +24,7 @@ RACING = [*STRICT, "-UNDEBUG", "-O1", "-g"]
 
 # ThreadSanitizer's view of a thread is shared with a child that runs on its memory: the
 # code that runs there is not instrumented, and clone(2) is called past the sanitizer.
-CHILDS = {"psn_child.c", "psn_clone3.c", "psn_spawn.c"}
+CHILDS = {"psn_child.c", "psn_clone3.c", "psn_limits.c", "psn_spawn.c"}
 PAST_THE_SANITIZER = "-Dclone=__clone"
 
 # It takes a process for one with a single descriptor table, so that two threads which use

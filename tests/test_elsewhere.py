@@ -71,6 +71,20 @@ async def test_the_calls_take_what_ours_take():
         transport.close()
 
 
+async def test_limits_are_refused_with_what_they_need():
+    limits = procession.Limits(open_files=10)
+    for call in (
+        elsewhere.create_subprocess_exec(*CAT, limits=limits),
+        elsewhere.create_subprocess_shell("true", limits=limits),
+        elsewhere.subprocess_exec(asyncio.SubprocessProtocol, *CAT, limits=limits),
+        elsewhere.subprocess_shell(asyncio.SubprocessProtocol, "true", limits=limits),
+    ):
+        with pytest.raises(NotImplementedError, match="limits= needs the engine"):
+            await call
+    child = await elsewhere.create_subprocess_exec("true", limits=None)
+    assert await child.wait() == 0
+
+
 async def test_another_loop_is_refused():
     other = asyncio.new_event_loop()
     with pytest.raises(ValueError, match="running event loop"):

@@ -19,6 +19,7 @@ if sys.platform.startswith("linux"):
     from procession.batch import Results, map
     from procession.command import Command
     from procession.completed import CommandFailed, CommandTimedOut, Completed, Usage
+    from procession.limits import Limits
     from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
     from procession.lowlevel import subprocess_exec, subprocess_shell
     from procession.pool import Pool, PoolStats
@@ -43,6 +44,7 @@ if sys.platform.startswith("linux"):
         EventLoop,
         Pool,
         PoolStats,
+        Limits,
         Process,
         Results,
         Stats,
@@ -75,6 +77,7 @@ else:
         CommandTimedOut,
         Completed,
         EventLoop,
+        Limits,
         Pool,
         PoolStats,
         Process,
@@ -110,6 +113,7 @@ __all__ = [
     "CommandTimedOut",
     "Completed",
     "EventLoop",
+    "Limits",
     "Pool",
     "PoolStats",
     "Process",

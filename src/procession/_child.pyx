@@ -69,6 +69,7 @@ cdef class Child(Newborn):
             else:
                 self.fork = fork(engine, self, self.command)
         except BaseException:
+            self.leave_cgroup()
             end_use(engine)
             raise
         engine.enter(self)
@@ -136,6 +137,7 @@ cdef class Child(Newborn):
     cdef _leave(self):
         """Nothing more will come of this child."""
         self.close_ends()
+        self.leave_cgroup()
         self.streams = self.owner = None
         self.engine.leave(self)
 

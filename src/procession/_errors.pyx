@@ -39,6 +39,13 @@ cdef object os_error_of(ssize_t rc, filename=None):
     return with_limit(OSError(-rc, message, filename), rc)
 
 
+cdef object limit_error_of(ssize_t rc, str name, filename=None):
+    message = f"cannot set limit {name}: {strerror(<int>-rc).decode()}"
+    error = OSError(-rc, message) if filename is None else OSError(-rc, message, filename)
+    error.limit_name = name
+    return with_limit(error, rc)
+
+
 cdef int check(ssize_t rc) except -1:
     if rc < 0:
         raise error_of(rc)

@@ -81,6 +81,45 @@ cdef extern from "psn_stdio.h" nogil:
                        size_t n, int close_fds)
 
 
+cdef extern from "psn_limits.h" nogil:
+    enum psn_limit:
+        PSN_LIMIT_NONE
+        PSN_LIMIT_CGROUP
+        PSN_LIMIT_OOM_SCORE_ADJ
+        PSN_LIMIT_NICE
+        PSN_LIMIT_IO_PRIORITY
+        PSN_LIMIT_CPUS
+        PSN_LIMIT_NO_NEW_PRIVILEGES
+        PSN_LIMIT_DIE_WITH_PARENT
+        PSN_LIMIT_CPU_SECONDS
+        PSN_LIMIT_MEMORY
+        PSN_LIMIT_OPEN_FILES
+        PSN_LIMIT_PROCESSES
+        PSN_LIMIT_FILE_SIZE
+        PSN_LIMIT_CORE
+        PSN_LIMIT_STACK
+    struct psn_rlimit:
+        uint64_t soft
+        uint64_t hard
+    struct psn_rlimit_of:
+        psn_limit limit
+        int resource
+        psn_rlimit value
+    struct psn_limits:
+        psn_rlimit_of rlimits[7]
+        size_t n_rlimits
+        int cgroup
+        char oom_score_adj[8]
+        size_t n_oom_score_adj
+        int set_nice
+        int nice
+        int io_priority
+        unsigned char cpus[1024]
+        size_t n_cpus
+        int no_new_privileges
+        pid_t parent
+
+
 cdef extern from "psn_child.h" nogil:
     enum psn_step:
         PSN_STEP_NONE
@@ -91,6 +130,7 @@ cdef extern from "psn_child.h" nogil:
         PSN_STEP_CHDIR
         PSN_STEP_SESSION
         PSN_STEP_CREDENTIALS
+        PSN_STEP_LIMIT
         PSN_STEP_PREEXEC
         PSN_STEP_EXEC
         PSN_STEP_ABANDONED
@@ -110,6 +150,7 @@ cdef extern from "psn_child.h" nogil:
     struct psn_report:
         psn_step step
         int err
+        psn_limit limit
     int psn_child_prepare(const psn_plan *plan, psn_report *report)
     void psn_child_exec(const psn_plan *plan, psn_report *report)
     void psn_child_exit(int status)
@@ -198,12 +239,14 @@ cdef extern from "psn_job.h" nogil:
         psn_argv paths
         char *cwd
         gid_t *groups
+        psn_limits *limits
         int ends[3]
         psn_plan plan
         psn_born born
     psn_job *psn_job_new()
     void psn_job_free(psn_job *job)
     void psn_job_note_caller(psn_job *job)
+    int psn_job_limit(psn_job *job)
     void psn_job_close_ends(psn_job *job)
     int psn_job_seal(psn_job *job)
 

@@ -84,5 +84,6 @@ cdef class Shot(Newborn):
     cdef int _kill_on(self, int64_t now) except -1
     cdef int _signal(self, int sig) except -1
     cdef bint _has_others(self) except -1
+    cdef int _leave_cgroup(self) except -1
     cdef int _settle_ends(self) except -1
     cdef object _text(self, data)

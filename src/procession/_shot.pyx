@@ -177,6 +177,7 @@ cdef class Shot(Newborn):
                 self.fork = fork(engine, self, terms.spec)
         except BaseException as error:
             end_use(engine)
+            self.leave_cgroup()
             self.close_ends()
             free_job(self)
             if not isinstance(error, Exception):
@@ -425,6 +426,7 @@ cdef class Shot(Newborn):
         self.close_ends()
         if self.feed is not None:
             self.feed._lose(None)
+        self._leave_cgroup()
         self.engine.leave(self)
         self.engine.unuse()
         self.engine.look_idle()
@@ -432,6 +434,13 @@ cdef class Shot(Newborn):
         if sink is not None:
             sink._over(self)
         return 0
+
+    cdef int _leave_cgroup(self) except -1:
+        if self.cgroup is None:
+            return 0
+        if self.reason is None and self.returncode == -SIGKILL and self.cgroup.oom_killed():
+            self.reason = "out of memory"
+        return self.leave_cgroup()
 
     # The end of the loop
 
@@ -461,6 +470,7 @@ cdef class Shot(Newborn):
         if self.living and not self.outwait(LAST_WAIT_MS):
             (<Spawner>self.engine.spawner).bury(self.forget())
         self.close_ends()
+        self.leave_cgroup()
         self.engine.leave(self)
         return 0
 

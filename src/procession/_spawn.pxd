@@ -21,6 +21,7 @@ cdef class Newborn(Mortal):
     cdef int era                # of the counters that know the account
     cdef int64_t since_ns       # when it was asked for, then when it was born
     cdef object program         # None unless the log is to tell of it
+    cdef readonly object cgroup  # the Leaf that the child is born in, or None
 
     # The spawn has come to its end, good or bad: the job is ours again.
     cdef int _born(self) except -1
@@ -30,6 +31,8 @@ cdef class Newborn(Mortal):
     cdef int _output_overflowed(self) except -1
     cdef int _output_ended(self) except -1
     cdef void close_ends(self) noexcept
+    # The child has ended, or is none of ours any more: its cgroup may go.
+    cdef int leave_cgroup(self) except -1
 
     # The spawn is under way; its outcome is known: returns how long it took.
     cdef void open_account(self) noexcept

@@ -12,11 +12,13 @@ from posix.types cimport gid_t, pid_t
 from procession._counts cimport count_time, counts, era
 from procession._engine cimport Engine, Source
 from procession._errors cimport as_int, check, error_of, limit_of, os_error_of
+from procession._limits cimport limit_failure, pack_limits
 from procession._logbook cimport is_told, log_end, log_failure, log_limit, log_spawn
 from procession._psn cimport (
     PSN_POLL_READ,
     PSN_STEP_CHDIR,
     PSN_STEP_EXEC,
+    PSN_STEP_LIMIT,
     PSN_STEP_MEMORY,
     PSN_STEP_NONE,
     PSN_STEP_PREEXEC,
@@ -31,6 +33,7 @@ from procession._psn cimport (
     psn_job,
     psn_job_close_ends,
     psn_job_free,
+    psn_job_limit,
     psn_job_new,
     psn_job_note_caller,
     psn_job_seal,
@@ -183,6 +186,11 @@ cdef class Newborn(Mortal):
     cdef void close_ends(self) noexcept:
         for i in range(3):
             psn_sys_close(&self.ends[i])
+
+    cdef int leave_cgroup(self) except -1:
+        if self.cgroup is not None:
+            self.cgroup.leave()
+        return 0
 
 
 cdef int tell_failure(Newborn newborn, reason, limit, int64_t taken_ns) except -1:
@@ -617,6 +625,9 @@ cdef int make_plan(Newborn newborn, command, args, executable) except -1:
     pack_options(job, command)
     job.plan.mark = newborn.mark = new_mark()
     psn_job_note_caller(job)
+    if command.limits is not None:
+        check(psn_job_limit(job))
+        newborn.cgroup = pack_limits(job.limits, command.limits)
     return check(psn_job_seal(job))
 
 
@@ -626,6 +637,8 @@ cdef object failure(psn_job *job, command, executable):
         return SubprocessError(PREEXEC_FAILED)
     if report.step == PSN_STEP_MEMORY:
         return error_of(report.err)
+    if report.step == PSN_STEP_LIMIT:
+        return limit_failure(report)
     filename = None
     if report.step == PSN_STEP_EXEC:
         filename = executable

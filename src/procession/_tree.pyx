@@ -1,4 +1,6 @@
 """A child with all that it has started: who lives, and signals to everybody."""
+from libc.signal cimport SIGKILL
+
 from procession._psn cimport (
     psn_ref,
     psn_tree,
@@ -45,6 +47,8 @@ cdef list signalled(Newborn child, int sig):
     cdef psn_tree tree
     cdef int rc
     begin(&tree, child)
+    if sig == SIGKILL and child.cgroup is not None:
+        child.cgroup.kill()
     if child.living:
         sys.audit("os.kill", child.pid, sig)
     try:

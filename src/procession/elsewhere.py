@@ -15,6 +15,7 @@ from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any, TypeVar
 
 from procession.completed import CommandFailed, CommandTimedOut, Completed, Usage
+from procession.limits import Limits
 from procession.stats import Stats
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "CommandTimedOut",
     "Completed",
     "EventLoop",
+    "Limits",
     "Pool",
     "PoolStats",
     "Process",
@@ -84,7 +86,9 @@ async def _explained(call: Awaitable[T]) -> T:
         ) from None
 
 
-def _check(loop: asyncio.AbstractEventLoop | None) -> None:
+def _check(loop: asyncio.AbstractEventLoop | None, kwds: dict[str, Any]) -> None:
+    if kwds.pop("limits", None) is not None:
+        raise NotImplementedError("limits= needs the engine of procession, which is for Linux")
     if loop is not None and loop is not asyncio.get_running_loop():
         raise ValueError("loop is not the running event loop, on which the child would be watched")
 
@@ -101,7 +105,7 @@ async def create_subprocess_exec(
     Raises:
         NotImplementedError: the running loop cannot run subprocesses.
     """
-    _check(loop)
+    _check(loop, kwds)
     return await _explained(
         asyncio.create_subprocess_exec(program, *args, limit=limit or 2**16, **kwds)
     )
@@ -121,7 +125,7 @@ async def create_subprocess_shell(
     Raises:
         NotImplementedError: the running loop cannot run subprocesses.
     """
-    _check(loop)
+    _check(loop, kwds)
     return await _explained(
         asyncio.create_subprocess_shell(cmd, stdin, stdout, stderr, limit or 2**16, **kwds)
     )
@@ -136,6 +140,7 @@ async def subprocess_exec(
         NotImplementedError: the running loop cannot run subprocesses.
     """
     loop = asyncio.get_running_loop()
+    _check(loop, kwargs)
     return await _explained(loop.subprocess_exec(protocol_factory, program, *args, **kwargs))
 
 
@@ -148,6 +153,7 @@ async def subprocess_shell(
         NotImplementedError: the running loop cannot run subprocesses.
     """
     loop = asyncio.get_running_loop()
+    _check(loop, kwargs)
     return await _explained(loop.subprocess_shell(protocol_factory, cmd, **kwargs))
 
 

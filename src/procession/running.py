@@ -8,6 +8,7 @@ from typing import Any, Literal
 from procession._batch import Single
 from procession.command import BATCH_OPTIONS, terms_for
 from procession.completed import CommandTimedOut, Completed
+from procession.limits import Limits
 from procession.spec import Stream
 
 
@@ -30,7 +31,7 @@ async def run(
     idle_timeout: float | None = None,
     eof_grace: float | None = None,
     grace: float = 5.0,
-    limits: Any = None,
+    limits: Limits | None = None,
     **popen: Any,
 ) -> Completed:
     """Run a command, wait for its end, and return what has become of it.
@@ -84,7 +85,7 @@ async def run(
         idle_timeout=idle_timeout,
         eof_grace=eof_grace,
         grace=grace,
-        **({} if limits is None else {"limits": limits}),
+        limits=limits,
         **popen,
     )
     single = Single(asyncio.get_running_loop(), terms, args)

@@ -1,4 +1,5 @@
-"""What to run and how: the keywords of subprocess.Popen, checked as Popen checks them."""
+"""What to run and how: the keywords of subprocess.Popen, checked as Popen checks them, and
+`limits`."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from subprocess import STDOUT
 from typing import IO, Any
+
+from procession.limits import Limits
 
 StrOrBytesPath = str | bytes | PathLike[str] | PathLike[bytes]
 Stream = int | IO[Any] | None
@@ -27,6 +30,7 @@ class Spec:
         "executable",
         "gid",
         "gids",
+        "limits",
         "pass_fds",
         "pipesize",
         "preexec_fn",
@@ -63,6 +67,7 @@ class Spec:
         umask: int = -1,
         pipesize: int | None = -1,
         process_group: int | None = None,
+        limits: Limits | None = None,
     ) -> None:
         if stdout is STDOUT and sys.version_info >= (3, 13):
             raise ValueError("STDOUT can only be used for stderr")
@@ -77,6 +82,8 @@ class Spec:
             raise ValueError("startupinfo is only supported on Windows platforms")
         if creationflags != 0:
             raise ValueError("creationflags is only supported on Windows platforms")
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits must be procession.Limits, not {type(limits).__name__}")
         self.gid = None if group is None else group_id(group)
         self.gids = None if extra_groups is None else group_ids(extra_groups)
         self.uid = None if user is None else user_id(user)
@@ -93,6 +100,7 @@ class Spec:
         self.start_new_session = start_new_session
         self.pass_fds = pass_fds
         self.umask = umask
+        self.limits = limits
         self.pipesize = pipesize
         self.process_group = -1 if process_group is None else process_group
 

@@ -362,14 +362,16 @@ async def create_subprocess_exec(
         limit: of the StreamReaders, in bytes (None: 64 KiB); twice as much is read ahead.
         kwds: the POSIX keywords of subprocess.Popen. preexec_fn needs a fork of the whole
             interpreter on the loop's thread, whose time grows with the parent's memory;
-            all others are carried out natively.
+            all others are carried out natively. And limits, a procession.Limits: what the
+            child may use.
 
     The event loop never waits for the program to be started. Cancelled, a child that is
     on its way is killed and reaped in the back, and nothing is left.
 
     Raises:
         OSError, ValueError, TypeError: what subprocess.Popen raises, with its errno and
-            filename, before anything is started or after all of it was undone.
+            filename, before anything is started or after all of it was undone. That of
+            a limit that cannot be set has its name as limit_name.
     """
     options = refuse_text_mode(False, **kwds) if kwds else kwds
     command = Spec([program, *args], stdin, stdout, stderr, **options)

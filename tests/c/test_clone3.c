@@ -30,7 +30,7 @@ static int look(void *arg)
 static pid_t clone_looker(uint64_t flags, int *parent, int *child)
 {
     int status = 7;
-    const struct psn_clone3 call = {look, &status, flags, parent, child};
+    const struct psn_clone3 call = {look, &status, flags, parent, child, -1};
 
     return psn_clone3(&call, &stack);
 }

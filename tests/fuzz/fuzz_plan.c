@@ -175,7 +175,7 @@ static void carry_out(struct input *input)
 {
     struct beginning beginning;
     struct psn_job *job = psn_job_new();
-    struct child child = {&job->plan, &beginning, {PSN_STEP_NONE, 0}, {0}};
+    struct child child = {&job->plan, &beginning, {.step = PSN_STEP_NONE}, {0}};
     int source[3], keep[N_FDS], is_kept[N_FDS] = {0};
     size_t n_kept = 0;
     char name[16];

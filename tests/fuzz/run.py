@@ -19,7 +19,7 @@ CORE = FUZZ.parents[1] / "csrc"
 TARGETS = {
     "buf": ["psn_buf.c"],
     "outq": ["psn_outq.c"],
-    "plan": ["psn_argv.c", "psn_child.c", "psn_job.c", "psn_stdio.c"],
+    "plan": ["psn_argv.c", "psn_child.c", "psn_job.c", "psn_limits.c", "psn_stdio.c"],
 }
 LONGEST_INPUT = 512
 LONGEST_RUN = 10

@@ -21,8 +21,26 @@ NO_CALL = 0xFFFFFFFF
 # The same numbers on every architecture, but for those in the table.
 PIDFD_SEND_SIGNAL, PIDFD_OPEN, CLONE3, CLOSE_RANGE, PIDFD_GETFD = 424, 434, 435, 436, 438
 NUMBERS = {
-    "x86_64": {"clone": 56, "vfork": 58, "waitid": 247, "pipe2": 293},
-    "aarch64": {"clone": 220, "vfork": NO_CALL, "waitid": 95, "pipe2": 59},
+    "x86_64": {
+        "clone": 56,
+        "vfork": 58,
+        "waitid": 247,
+        "pipe2": 293,
+        "prlimit64": 302,
+        "setpriority": 141,
+        "sched_setaffinity": 203,
+        "ioprio_set": 251,
+    },
+    "aarch64": {
+        "clone": 220,
+        "vfork": NO_CALL,
+        "waitid": 95,
+        "pipe2": 59,
+        "prlimit64": 261,
+        "setpriority": 140,
+        "sched_setaffinity": 122,
+        "ioprio_set": 30,
+    },
 }
 
 LOAD, JUMP_IF_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x45, 0x06

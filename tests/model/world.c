@@ -316,7 +316,7 @@ static void live(const struct psn_plan *plan, struct child *child,
 {
     scheduler_point();
     if (!child->is_dead && atomic_load(plan->abandoned)) {
-        *report = (struct psn_report){PSN_STEP_ABANDONED, -ECANCELED};
+        *report = (struct psn_report){.step = PSN_STEP_ABANDONED, .err = -ECANCELED};
         child->is_dead = 1;
     }
     scheduler_point();
@@ -324,7 +324,7 @@ static void live(const struct psn_plan *plan, struct child *child,
         return;
     switch (world.fates[child->job - 1]) {
     case FAILS:
-        *report = (struct psn_report){PSN_STEP_EXEC, -ENOENT};
+        *report = (struct psn_report){.step = PSN_STEP_EXEC, .err = -ENOENT};
         child->is_dead = 1;
         break;
     case HANGS:
@@ -352,13 +352,13 @@ int psn_spawn(const struct psn_plan *plan, const struct psn_abilities *can,
     atomic_store(&born->pid, -1);
     atomic_store(&born->pidfd, -1);
     atomic_store(&born->away, -1);
-    born->report = (struct psn_report){PSN_STEP_NONE, 0};
+    born->report = (struct psn_report){.step = PSN_STEP_NONE};
     for (int i = 0; i < 3 && !plan->own_table; i++)
         if (job->ends[i] >= 0)
             look_up(job->ends[i]);
     scheduler_point();
     if (world.fates[number - 1] == NOT_BORN) {
-        born->report = (struct psn_report){PSN_STEP_CLONE, -EAGAIN};
+        born->report = (struct psn_report){.step = PSN_STEP_CLONE, .err = -EAGAIN};
         return -EAGAIN;
     }
     struct child *child = bear(number);
@@ -428,7 +428,8 @@ int psn_table_spawn(struct psn_job *job, const struct psn_abilities *can,
     /* An abandoned job's ends are closed, and their numbers may be others' by now. */
     for (int i = 0; i < 3; i++)
         if (job->ends[i] < 0 && atomic_load(&job->abandoned)) {
-            job->born.report = (struct psn_report){PSN_STEP_STDIO, -EBADF};
+            job->born.report =
+                (struct psn_report){.step = PSN_STEP_STDIO, .err = -EBADF};
             return -EBADF;
         }
     plan.own_table = 1;

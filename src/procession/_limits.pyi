@@ -1,0 +1,1 @@
+# Nothing in it is for Python: see _limits.pxd.
