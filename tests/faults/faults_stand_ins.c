@@ -226,6 +226,12 @@ static int number_call(long number, long second)
         return FAULTS_SYS_SIGACTION;
     case SYS_rt_sigprocmask:
         return FAULTS_SYS_SIGPROCMASK;
+    case SYS_prlimit64:
+        return FAULTS_SYS_PRLIMIT;
+    case SYS_prctl:
+        return FAULTS_SYS_PRCTL;
+    case SYS_ioprio_set:
+        return FAULTS_SYS_IOPRIO;
     case SYS_setsid:
         return FAULTS_SYS_SETSID;
     case SYS_setpgid:

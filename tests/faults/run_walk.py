@@ -27,7 +27,7 @@ WAYS = {
     "table": (
         *("pidfd", "own"),
         (
-            *("plain", "three_pipes", "options", "cancelling"),
+            *("plain", "three_pipes", "options", "limited", "cancelling"),
             *("closing_the_loop", "closing_the_loop_at_a_spawn", "several_at_once"),
         ),
     ),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from errno import ECHILD, EPIPE
 from typing import Any
 
-from procession import subprocess_exec, wait_pid
+from procession import Limits, subprocess_exec, wait_pid
 from procession.pipes import connect_read_pipe, connect_write_pipe
 from procession.subprocess import create_subprocess_exec
 
@@ -112,6 +112,22 @@ async def options(injector):
 async def own_group(injector):
     async with child_of(injector, "/bin/true", process_group=0, close_fds=False) as child:
         return await child.wait()
+
+
+@scenario((b"50\n", None))
+async def limited(injector):
+    limits = Limits(
+        open_files=50,
+        core=0,
+        io_priority="idle",
+        oom_score_adj=1000,
+        no_new_privileges=True,
+        die_with_parent=True,
+    )
+    async with child_of(
+        injector, "/bin/sh", "-c", "ulimit -n", stdout=PIPE, limits=limits
+    ) as child:
+        return await child.communicate()
 
 
 @scenario((b"found\n", None))
