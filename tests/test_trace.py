@@ -142,6 +142,18 @@ async def test_results_of_run_and_map_are_bars(tmp_path):
     assert found == {("sh", "exit", 3), ("true", "exit", 0), ("program", "spawn error", 127)}
 
 
+@pytest.mark.slow
+async def test_a_full_disk_costs_a_batch_no_result():
+    commands = ([*TRUE, "x" * 200] for _ in range(400))
+    indices = []
+
+    with pytest.raises(OSError, match="No space left"):
+        async for result in procession.map(commands, concurrency=4, trace="/dev/full"):
+            indices.append(result.index)
+
+    assert sorted(indices) == list(range(400))
+
+
 def test_process_and_slots_have_names(tmp_path):
     path = tmp_path / "run.json"
 
