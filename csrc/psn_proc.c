@@ -12,13 +12,13 @@
 /* More than any line of /proc/PID/stat, and than all of /proc/PID/limits. */
 #define TEXT_BYTES 4096
 
-void psn_pids_free(struct psn_pids *pids)
+void psn_proc_pids_free(struct psn_proc_pids *pids)
 {
     free(pids->at);
-    *pids = (struct psn_pids){0};
+    *pids = (struct psn_proc_pids){0};
 }
 
-int psn_pids_push(struct psn_pids *pids, pid_t pid)
+int psn_proc_pids_push(struct psn_proc_pids *pids, pid_t pid)
 {
     if (pids->count == pids->cap) {
         size_t cap = pids->cap ? pids->cap * 2 : 64;
@@ -116,7 +116,7 @@ static pid_t next_number(DIR *directory)
     return 0;
 }
 
-int psn_proc_all(struct psn_pids *to)
+int psn_proc_all(struct psn_proc_pids *to)
 {
     DIR *directory = opendir("/proc");
     int rc = 0;
@@ -124,7 +124,7 @@ int psn_proc_all(struct psn_pids *to)
     if (directory == NULL)
         return -errno;
     for (pid_t pid; rc == 0 && (pid = next_number(directory)) != 0;)
-        rc = psn_pids_push(to, pid);
+        rc = psn_proc_pids_push(to, pid);
     closedir(directory);
     return rc;
 }
@@ -135,17 +135,17 @@ int psn_proc_lists_children(void)
 }
 
 /* "12 345 " */
-static int push_numbers(FILE *file, struct psn_pids *to)
+static int push_numbers(FILE *file, struct psn_proc_pids *to)
 {
     int pid, rc = 0;
 
     while (rc == 0 && fscanf(file, "%d", &pid) == 1)
-        rc = psn_pids_push(to, pid);
+        rc = psn_proc_pids_push(to, pid);
     return rc;
 }
 
 /* Each thread has the children that it has made itself. */
-static int children_of(pid_t pid, pid_t thread, struct psn_pids *to)
+static int children_of(pid_t pid, pid_t thread, struct psn_proc_pids *to)
 {
     char path[64];
 
@@ -158,7 +158,7 @@ static int children_of(pid_t pid, pid_t thread, struct psn_pids *to)
     return rc;
 }
 
-int psn_proc_children(pid_t pid, struct psn_pids *to)
+int psn_proc_children(pid_t pid, struct psn_proc_pids *to)
 {
     char path[64];
     int rc = 0;

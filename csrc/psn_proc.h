@@ -20,16 +20,16 @@ struct psn_proc {
 };
 
 /* Process numbers in a block that grows. */
-struct psn_pids {
+struct psn_proc_pids {
     pid_t *at; /* owned */
     size_t count;
     size_t cap;
 };
 
-void psn_pids_free(struct psn_pids *pids);
+void psn_proc_pids_free(struct psn_proc_pids *pids);
 
 /* Returns 0 or -ENOMEM. */
-int psn_pids_push(struct psn_pids *pids, pid_t pid);
+int psn_proc_pids_push(struct psn_proc_pids *pids, pid_t pid);
 
 /* Returns 0 or a negative errno: -ESRCH where there is none. */
 int psn_proc_read(pid_t pid, struct psn_proc *proc);
@@ -39,13 +39,13 @@ int psn_proc_read(pid_t pid, struct psn_proc *proc);
 uint64_t psn_proc_mark(pid_t pid);
 
 /* Append all process numbers that there are. Returns 0 or a negative errno. */
-int psn_proc_all(struct psn_pids *to);
+int psn_proc_all(struct psn_proc_pids *to);
 
 /* Whether the kernel lists the children of a process. */
 int psn_proc_lists_children(void);
 
 /* Append the children of a process, none where there is no such process or no list.
  * Returns 0 or a negative errno. */
-int psn_proc_children(pid_t pid, struct psn_pids *to);
+int psn_proc_children(pid_t pid, struct psn_proc_pids *to);
 
 #endif

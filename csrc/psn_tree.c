@@ -43,23 +43,23 @@ static int add_link(struct psn_tree *tree, const struct psn_proc *proc)
     return 0;
 }
 
-static int add_member(struct psn_tree *tree, const struct psn_proc *proc)
+static int add_member(struct psn_tree *tree, const struct psn_proc *proc, int refused)
 {
-    struct psn_proc *members =
+    struct psn_member *members =
         grow(tree->members, tree->count, &tree->cap, sizeof *members);
 
     if (members == NULL)
         return -ENOMEM;
     tree->members = members;
-    members[tree->count++] = *proc;
+    members[tree->count++] = (struct psn_member){*proc, refused};
     return 0;
 }
 
 static int was_met(const struct psn_tree *tree, const struct psn_proc *proc)
 {
     for (size_t i = 0; i < tree->count; i++)
-        if (tree->members[i].pid == proc->pid &&
-            tree->members[i].started == proc->started)
+        if (tree->members[i].proc.pid == proc->pid &&
+            tree->members[i].proc.started == proc->started)
             return 1;
     return 0;
 }
@@ -80,7 +80,7 @@ static int link_child(struct psn_tree *tree, pid_t parent, pid_t pid)
 
 static int read_all(struct psn_tree *tree)
 {
-    struct psn_pids pids = {0};
+    struct psn_proc_pids pids = {0};
     int rc = psn_proc_all(&pids);
 
     if (rc == 0)
@@ -90,7 +90,7 @@ static int read_all(struct psn_tree *tree)
     for (size_t i = 0; rc == 0 && i < pids.count; i++)
         if (psn_proc_read(pids.at[i], &tree->all[tree->n_all]) == 0)
             tree->n_all++;
-    psn_pids_free(&pids);
+    psn_proc_pids_free(&pids);
     return rc;
 }
 
@@ -107,14 +107,14 @@ static int link_by_parents(struct psn_tree *tree, pid_t parent)
 /* To be called before the parent is signalled: when it ends, they get another one. */
 static int link_children(struct psn_tree *tree, pid_t parent)
 {
-    struct psn_pids children = {0};
+    struct psn_proc_pids children = {0};
 
     if (!tree->lists_children)
         return link_by_parents(tree, parent);
     int rc = psn_proc_children(parent, &children);
     for (size_t i = 0; rc == 0 && i < children.count; i++)
         rc = link_child(tree, parent, children.at[i]);
-    psn_pids_free(&children);
+    psn_proc_pids_free(&children);
     return rc;
 }
 
@@ -183,8 +183,7 @@ static int meet(struct psn_tree *tree, struct psn_link link, int sig)
     int sent = sig == 0 ? 0 : send_signal(tree, &link, pidfd, sig);
     if (sent == -ESRCH)
         goto out;
-    tree->refused += sent < 0;
-    rc = add_member(tree, &proc);
+    rc = add_member(tree, &proc, sent < 0);
     if (rc == 0)
         rc = 1;
 out:
@@ -195,7 +194,7 @@ out:
 /* Returns how many were added, or a negative errno. */
 static ssize_t meet_marked(struct psn_tree *tree, int sig)
 {
-    struct psn_pids pids = {0};
+    struct psn_proc_pids pids = {0};
     pid_t self = getpid();
     ssize_t added = 0;
     int rc = tree->mark == 0 ? 0 : psn_proc_all(&pids);
@@ -207,7 +206,7 @@ static ssize_t meet_marked(struct psn_tree *tree, int sig)
         rc = meet(tree, (struct psn_link){pid, 0}, sig);
         added += rc > 0;
     }
-    psn_pids_free(&pids);
+    psn_proc_pids_free(&pids);
     return rc < 0 ? rc : added;
 }
 
@@ -249,12 +248,11 @@ int psn_tree_signal(struct psn_tree *tree, int sig)
 
     /* The child first: a shell whose command is ended before it goes on with the next
      * one. The others follow by number, which is by age for the most part. */
-    if (tree->root.pid > 0)
-        psn_ref_signal(tree->root, sig);
+    int told = tree->root.pid > 0 ? psn_ref_signal(tree->root, sig) : 0;
     for (int i = 0; rc == 0 && added > 0 && i < walks; i++) {
         added = psn_tree_walk(tree, sig);
         if (added < 0)
             rc = (int)added;
     }
-    return rc;
+    return rc == 0 && told != -ESRCH ? told : rc;
 }

@@ -20,13 +20,17 @@ struct psn_link {
     uint64_t started;
 };
 
+struct psn_member {
+    struct psn_proc proc;
+    int refused; /* it could not be signalled: it runs as somebody else */
+};
+
 struct psn_tree {
-    struct psn_ref root;      /* the child; pid -1: it has ended, and has no number */
-    uint64_t mark;            /* 0: it has none */
-    struct psn_proc *members; /* owned: all who were met, without the child */
+    struct psn_ref root;        /* the child; pid -1: it has ended, and has no number */
+    uint64_t mark;              /* 0: it has none */
+    struct psn_member *members; /* owned: all who were met, without the child */
     size_t count;
     size_t cap;
-    size_t refused;     /* of these so many could not be signalled */
     int lists_children; /* the kernel does */
 
     /* For the walk that is under way. */
@@ -47,7 +51,8 @@ void psn_tree_free(struct psn_tree *tree);
 ssize_t psn_tree_walk(struct psn_tree *tree, int sig);
 
 /* Send a signal to the child, then to all others who are there. SIGKILL goes on until a
- * walk finds nobody new, within a bound. Returns 0 or a negative errno. */
+ * walk finds nobody new, within a bound. Returns 0 or a negative errno: -EPERM if the
+ * child runs as somebody else; the others got the signal. */
 int psn_tree_signal(struct psn_tree *tree, int sig);
 
 #endif

@@ -187,12 +187,17 @@ cdef extern from "psn_ref.h" nogil:
 cdef extern from "psn_proc.h" nogil:
     struct psn_proc:
         pid_t pid
+        int lives
         char name[16]
+    int psn_proc_read(pid_t pid, psn_proc *proc)
 
 
 cdef extern from "psn_tree.h" nogil:
+    struct psn_member:
+        psn_proc proc
+        int refused
     struct psn_tree:
-        psn_proc *members
+        psn_member *members
         size_t count
     void psn_tree_init(psn_tree *tree, psn_ref root, uint64_t mark)
     void psn_tree_free(psn_tree *tree)

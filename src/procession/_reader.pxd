@@ -16,6 +16,7 @@ cdef class Reader(ReadEnd):
     cdef object loop
     cdef object error           # set_exception()'s, None while all is well
     cdef Waiter waiter          # of the one who waits for data, or None
+    cdef list enders            # waiters for the end of the pipe, or None
     cdef object transport       # of somebody else, who feeds this reader, or None
     cdef bint paused            # that transport is
     cdef bint piped             # reads from a child, or has done so

@@ -164,6 +164,9 @@ cdef class Reader(ReadEnd):
             self._wake()
         else:
             self.set_exception(exc)
+        enders, self.enders = self.enders, None
+        for waiter in enders or ():
+            self._tell(waiter, None)
         return 0
 
     cdef int _wake(self) except -1:
@@ -233,6 +236,21 @@ cdef class Reader(ReadEnd):
     cdef object _overrun(self):
         return LimitOverrunError(f"The output is longer than the limit of {self.most} bytes",
                                  self._held())
+
+    def _begin_end(self):
+        """Return what is done with the end of the pipe, None if it has come."""
+        if self.fd < 0:
+            return None
+        waiter = Waiter(self.loop)
+        if self.enders is None:
+            self.enders = []
+        self.enders.append(waiter)
+        return waiter
+
+    def _end_failed(self, waiter):
+        """Nobody waits any more for what _begin_end() has returned."""
+        if waiter in (self.enders or ()):
+            self.enders.remove(waiter)
 
     def _wait_failed(self, waiter):
         """The wait was cancelled: go back to reading ahead."""

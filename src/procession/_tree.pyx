@@ -1,7 +1,11 @@
 """A child with all that it has started: who lives, and signals to everybody."""
 from libc.signal cimport SIGKILL
 
+from procession._errors cimport check
 from procession._psn cimport (
+    psn_member,
+    psn_proc,
+    psn_proc_read,
     psn_ref,
     psn_tree,
     psn_tree_free,
@@ -9,7 +13,6 @@ from procession._psn cimport (
     psn_tree_signal,
     psn_tree_walk,
 )
-from procession._errors cimport check
 from procession._spawn cimport Newborn
 
 import os
@@ -25,9 +28,13 @@ cdef void begin(psn_tree *tree, Newborn child) noexcept:
     psn_tree_init(tree, root, child.mark)
 
 
-cdef list members_of(psn_tree *tree):
-    return [(tree.members[i].pid, os.fsdecode(<bytes>tree.members[i].name))
-            for i in range(tree.count)]
+cdef tuple pair_of(psn_proc *proc):
+    return proc.pid, os.fsdecode(<bytes>proc.name)
+
+
+cdef list members_of(psn_tree *tree, bint refused):
+    return [pair_of(&tree.members[i].proc) for i in range(tree.count)
+            if bool(tree.members[i].refused) == refused]
 
 
 cdef list living(Newborn child):
@@ -38,30 +45,50 @@ cdef list living(Newborn child):
         with nogil:
             rc = psn_tree_walk(&tree, 0)
         check(rc)
-        return members_of(&tree)
+        return members_of(&tree, False)
     finally:
         psn_tree_free(&tree)
 
 
-cdef list signalled(Newborn child, int sig):
-    cdef psn_tree tree
-    cdef int rc
-    begin(&tree, child)
+cdef int kill_cgroup(Newborn child, int sig) except -1:
+    """Have the kernel end whoever is left in the child's cgroup, marked or not."""
     if sig == SIGKILL and child.cgroup is not None:
         child.cgroup.kill()
+    return 0
+
+
+cdef tuple signalled(Newborn child, int sig):
+    cdef psn_tree tree
+    cdef psn_proc root
+    cdef int rc
+    cdef list first = []
     if child.living:
         sys.audit("os.kill", child.pid, sig)
+        if psn_proc_read(child.pid, &root) == 0 and root.lives:
+            first.append(pair_of(&root))
+    begin(&tree, child)
     try:
         with nogil:
             rc = psn_tree_signal(&tree, sig)
+        kill_cgroup(child, sig)
         check(rc)
-        return members_of(&tree)
+        return first + members_of(&tree, False), members_of(&tree, True)
     finally:
         psn_tree_free(&tree)
 
 
 cdef int signal_tree(Newborn child, int sig) except -1:
-    return len(signalled(child, sig))
+    cdef psn_tree tree
+    cdef int rc
+    cdef int count
+    begin(&tree, child)
+    with nogil:
+        rc = psn_tree_signal(&tree, sig)
+    count = <int>tree.count
+    psn_tree_free(&tree)
+    kill_cgroup(child, sig)
+    check(rc)
+    return count
 
 
 def living_of(Newborn child not None):
@@ -70,5 +97,11 @@ def living_of(Newborn child not None):
 
 
 def signal_all(Newborn child not None, int sig):
-    """Send a signal to the child and all who live of its tree; return these, as above."""
+    """Send a signal to the child and to all who live of its tree.
+
+    Returns those that it was sent to, the child first, and those that cannot be signalled.
+
+    Raises:
+        PermissionError: the child runs as another user now. The others got the signal.
+    """
     return signalled(child, sig)

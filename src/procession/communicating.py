@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from procession.deadline import Deadline, Late
+from procession.draining import holders_of
 from procession.waiting import end_of
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from procession.subprocess import Process
 
 Output = bytes | None
+
+logger = logging.getLogger("procession")
 
 
 def check_limit(limit: int | None) -> int | None:
@@ -53,6 +57,8 @@ async def collect(
     # None is taken before all are found right: what is taken is lost where one fails.
     for reader in readers:
         reader._gather_there()
+    if eof_grace is not None:
+        warn_of_holders(process, [reader for reader in readers if not reader._eof])
     output, errors = (None if reader is None else reader._take_there() for reader in streams)
     return output, errors
 
@@ -67,6 +73,23 @@ async def outwait(waiters: Iterable[Waiter | None], deadline: Deadline, eof_grac
             if deadline.is_over():
                 raise
             return
+
+
+def warn_of_holders(process: Process, readers: Iterable[StreamReader]) -> None:
+    """Log who keeps an output open whose end is waited for no longer."""
+    pipes = [reader._pipe_fileno() for reader in readers]
+    if not pipes or not logger.isEnabledFor(logging.WARNING):
+        return
+    try:
+        holders = ", ".join(f"{name} (pid {pid})" for pid, name in holders_of(pipes, ()))
+    except OSError as error:
+        # What was read is worth more than who.
+        holders = f"a process that is not looked for: {error}"
+    logger.warning(
+        "output of process %d is held open by %s",
+        process.pid,
+        holders or "a process that cannot be seen",
+    )
 
 
 def fail_together(waiters: Iterable[Waiter | None], deadline: Deadline) -> None:

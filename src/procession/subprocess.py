@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from asyncio.subprocess import SubprocessStreamProtocol
+from collections.abc import Awaitable
 from operator import index
 from signal import SIGKILL, SIGTERM
 from subprocess import DEVNULL, PIPE, STDOUT, TimeoutExpired
@@ -15,9 +16,11 @@ from procession import _child
 from procession.communicating import check_limit, collect, partial
 from procession.deadline import Deadline, Late
 from procession.debuglog import Log
+from procession.draining import Event, ends_of, holders_of
 from procession.spec import UNIX_SHELL, Spec, Stream, StrOrBytesPath, refuse_text_mode
 from procession.streams import DEFAULT_LIMIT, StreamReader, StreamWriter
 from procession.transport import ProcessTransport, transport_of
+from procession.trees import Descendant, descendants_of, kill_all, terminate
 from procession.waiting import end_of
 
 if TYPE_CHECKING:
@@ -245,6 +248,86 @@ class Process(asyncio.subprocess.Process):
             return await asyncio.wait_for(all_of_it(), timeout)
         except (TimeoutError, asyncio.TimeoutError):
             raise TimeoutExpired(self._command(), timeout) from None
+
+    # Exit and drain apart
+
+    @property
+    def exited(self) -> Awaitable[int]:
+        """The exit, to be awaited: `await process.exited` is the returncode.
+
+        Not in asyncio. It comes with the end of the child, whoever holds its pipes. Each
+        access is something of its own that wait_for() and gather() take; one that is never
+        awaited costs nothing, and a cancelled one changes nothing.
+        """
+        return Event(self.wait)
+
+    @property
+    def drained(self) -> Awaitable[None]:
+        """The ends of stdout and stderr, to be awaited.
+
+        Not in asyncio. They come when nobody has the pipes open any more and all was
+        received, before the exit or after it; what was received can still be read. Somebody
+        has to read meanwhile, or a child that writes more than is read ahead waits for that
+        as for ever. Without such pipes it is there at once. As `exited` otherwise.
+        """
+        return Event(self._drain)
+
+    async def _drain(self) -> None:
+        _, *outputs = self._streams
+        await ends_of(reader for reader in outputs if reader is not None)
+
+    def lingering(self) -> list[Descendant]:
+        """Return who has the other end of one of our pipes, but the child itself.
+
+        Not in asyncio. After the exit these are what keeps communicate() waiting: whatever
+        has inherited the pipe, be it of the child's tree or not. Processes of other users
+        cannot be seen. Each descriptor on the machine is looked at.
+        """
+        pipes = [fd for stream in self._streams if stream and (fd := stream._pipe_fileno()) >= 0]
+        return holders_of(pipes, [] if self.poll() is not None else [self.pid])
+
+    # Its tree
+
+    def descendants(self) -> list[Descendant]:
+        """Return the living processes that the child has started, and those have, and so on.
+
+        Not in asyncio. Sessions, process groups and parents do not matter, nor whether the
+        child has ended: docs/trees.md says how they are known, and who cannot be found.
+        """
+        return descendants_of(self._child)
+
+    def kill_tree(self) -> list[Descendant]:
+        """Send SIGKILL to the child and all of its tree; return those that it was sent to.
+
+        Not in asyncio. Nothing is waited for: the child's exit is told as always. Who is
+        started in that moment is looked for in the back, for some seconds. A list without
+        anybody means that nobody was left.
+
+        Raises:
+            PermissionError: the child runs as another user now. The others are killed, but
+                for those that run as another user, too.
+        """
+        return kill_all(self._child)
+
+    async def terminate_tree(self, grace: float | None = None) -> list[Descendant]:
+        """End the child and all of its tree, and wait for that.
+
+        Not in asyncio. SIGTERM is sent to everybody, the child first, lest it go on with
+        its next command because one has ended. Who lives after the grace gets SIGKILL,
+        until nobody is left. Pipes stay open. Cancelled, it sends SIGKILL to all at once
+        and leaves the rest to the event loop.
+
+        Args:
+            grace: how many seconds after SIGTERM all may take; None: `self.grace`.
+
+        Returns:
+            Those that had to be killed. One that hangs in the kernel is waited for up to 5
+            seconds more, and then left.
+
+        Raises:
+            PermissionError: the child runs as another user now. The others got SIGTERM.
+        """
+        return await terminate(self._child, self.grace if grace is None else grace)
 
     # Its end, in order
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-static int includes(const struct psn_pids *pids, pid_t pid)
+static int includes(const struct psn_proc_pids *pids, pid_t pid)
 {
     for (size_t i = 0; i < pids->count; i++)
         if (pids->at[i] == pid)
@@ -133,13 +133,13 @@ static void the_mark_is_read_where_prlimit_is_refused(void)
 
 static void everybody_is_found(void)
 {
-    struct psn_pids pids = {0};
+    struct psn_proc_pids pids = {0};
     pid_t pid = start_waiting();
 
     assert(psn_proc_all(&pids) == 0);
 
     assert(includes(&pids, 1) && includes(&pids, getpid()) && includes(&pids, pid));
-    psn_pids_free(&pids);
+    psn_proc_pids_free(&pids);
     end(pid);
 }
 
@@ -151,7 +151,7 @@ static void *fork_here(void *pid)
 
 static void the_children_of_all_threads_are_found(void)
 {
-    struct psn_pids pids = {0};
+    struct psn_proc_pids pids = {0};
     pthread_t thread;
     pid_t other, own = start_waiting();
     assert(pthread_create(&thread, NULL, fork_here, &other) == 0);
@@ -167,20 +167,20 @@ static void the_children_of_all_threads_are_found(void)
     end(own);
     end(other);
     assert(psn_proc_children(own, &pids) == 0 && pids.count == 0);
-    psn_pids_free(&pids);
+    psn_proc_pids_free(&pids);
 }
 
 static void numbers_beyond_the_first_block_are_kept(void)
 {
-    struct psn_pids pids = {0};
+    struct psn_proc_pids pids = {0};
 
     for (int i = 0; i < 1000; i++)
-        assert(psn_pids_push(&pids, i) == 0);
+        assert(psn_proc_pids_push(&pids, i) == 0);
 
     for (int i = 0; i < 1000; i++)
         assert(pids.at[i] == i);
-    psn_pids_free(&pids);
-    psn_pids_free(&pids);
+    psn_proc_pids_free(&pids);
+    psn_proc_pids_free(&pids);
 }
 
 int main(void)

@@ -67,9 +67,9 @@ static void await_end(const struct psn_tree *tree)
     struct psn_proc proc;
 
     for (size_t i = 0; i < tree->count; i++)
-        for (pid_t pid = tree->members[i].pid;
+        for (pid_t pid = tree->members[i].proc.pid;
              psn_proc_read(pid, &proc) == 0 && proc.lives &&
-             proc.started == tree->members[i].started;)
+             proc.started == tree->members[i].proc.started;)
             pause_briefly();
 }
 
@@ -124,8 +124,8 @@ static void all_are_found_whatever_their_session_and_parent(void)
     assert(psn_tree_walk(&tree, 0) == 0);
 
     for (size_t i = 0; i < tree.count; i++)
-        assert(tree.members[i].pid != root &&
-               strcmp(tree.members[i].name, "test_tree") == 0);
+        assert(tree.members[i].proc.pid != root &&
+               strcmp(tree.members[i].proc.name, "test_tree") == 0);
     end_tree(&tree);
 }
 
@@ -136,7 +136,9 @@ static void all_are_ended(void)
 
     assert(psn_tree_signal(&tree, SIGKILL) == 0);
 
-    assert(tree.count == 3 && tree.refused == 0);
+    assert(tree.count == 3);
+    for (size_t i = 0; i < tree.count; i++)
+        assert(!tree.members[i].refused);
     await_end(&tree);
     assert(psn_tree_walk(&after, 0) == 0);
     psn_tree_free(&tree);
@@ -391,9 +393,9 @@ static void end_as_another_user(void)
 
     assert(psn_tree_signal(&tree, SIGKILL) == 0);
 
-    assert(tree.count == 1 && tree.refused == 1);
+    assert(tree.count == 1 && tree.members[0].refused);
     assert(waitpid(root, NULL, 0) == root);
-    _exit(tree.members[0].pid != 0 ? 0 : 1);
+    _exit(tree.members[0].proc.pid != 0 ? 0 : 1);
 }
 
 static void who_may_not_be_signalled_is_left_and_told(void)
