@@ -3,7 +3,6 @@ from libc.signal cimport SIGKILL
 
 from procession._errors cimport check
 from procession._psn cimport (
-    psn_member,
     psn_proc,
     psn_proc_read,
     psn_ref,
@@ -25,7 +24,8 @@ cdef void begin(psn_tree *tree, Newborn child) noexcept:
     # After the end the number may be another's.
     if child.living:
         root = child.ref()
-    psn_tree_init(tree, root, child.mark)
+    # Before the birth, whom the mark leads to is the child itself, which is the spawner's.
+    psn_tree_init(tree, root, child.mark if child.pid else 0)
 
 
 cdef tuple pair_of(psn_proc *proc):
