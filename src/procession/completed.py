@@ -34,7 +34,7 @@ class Usage:
     Attributes:
         user, system: seconds of processor time.
         max_rss: the most memory that was resident, in bytes.
-        max_rss_floor: the same of this process, at the time of the child's end.
+        max_rss_floor: the same of this process, when it was first asked for this.
         minor_faults, major_faults: page faults without and with a read from a disk.
         voluntary_switches, involuntary_switches: context switches.
         block_in, block_out: blocks of 512 bytes read from and written to devices.
@@ -50,6 +50,28 @@ class Usage:
     involuntary_switches: int
     block_in: int
     block_out: int
+
+
+def usage_of(rusage: bytes) -> Usage:
+    # Where there is no engine there is no such module, nor anything to report.
+    import resource
+
+    from procession._reaper import rusage_of
+
+    used = rusage_of(rusage)
+    kib = 1024
+    return Usage(
+        used.ru_utime,
+        used.ru_stime,
+        used.ru_maxrss * kib,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kib,
+        used.ru_minflt,
+        used.ru_majflt,
+        used.ru_nvcsw,
+        used.ru_nivcsw,
+        used.ru_inblock,
+        used.ru_oublock,
+    )
 
 
 class Completed(subprocess.CompletedProcess[Any]):
@@ -100,7 +122,7 @@ class Completed(subprocess.CompletedProcess[Any]):
         self.reason = reason
         self.started = started
         self.duration = duration
-        self._rusage = rusage
+        self._used: bytes | Usage | None = rusage
         self.truncated = truncated
         self.error = error
         self.attempts = attempts
@@ -121,27 +143,13 @@ class Completed(subprocess.CompletedProcess[Any]):
     @property
     def usage(self) -> Usage | None:
         """What the child has used; None if it was never started, or reaped by somebody else."""
-        if self._rusage is None:
-            return None
-        # Where there is no engine there is no such module, nor anything to report.
-        import resource
+        if isinstance(self._used, bytes):
+            self._used = usage_of(self._used)
+        return self._used
 
-        from procession._reaper import rusage_of
-
-        used = rusage_of(self._rusage)
-        kib = 1024
-        return Usage(
-            used.ru_utime,
-            used.ru_stime,
-            used.ru_maxrss * kib,
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kib,
-            used.ru_minflt,
-            used.ru_majflt,
-            used.ru_nvcsw,
-            used.ru_nivcsw,
-            used.ru_inblock,
-            used.ru_oublock,
-        )
+    def __getstate__(self) -> dict[str, Any]:
+        # The floor of the memory is this process's.
+        return {**self.__dict__, "_used": self.usage}
 
     @property
     def ok(self) -> bool:
@@ -154,11 +162,16 @@ class Completed(subprocess.CompletedProcess[Any]):
         Raises:
             CommandFailed: a subprocess.CalledProcessError.
             OSError, ValueError, TypeError: the command could not be started.
+            UnicodeDecodeError: its output is no text.
         """
-        if self.reason == "spawn error" and self.error is not None:
-            raise self.error
-        if not self.ok:
-            raise CommandFailed(self)
+        try:
+            if self.error is not None:
+                raise self.error
+            if not self.ok:
+                raise CommandFailed(self)
+        finally:
+            # This holds the error, whose traceback holds this frame.
+            del self
 
     def __repr__(self) -> str:
         words = [f"args={self.args!r}", f"returncode={self.returncode!r}"]
@@ -180,7 +193,9 @@ def tail_of(stderr: Any) -> str:
     """Return the last lines of an output for an error message, or nothing."""
     if not stderr:
         return ""
-    text = stderr if isinstance(stderr, str) else bytes(stderr).decode(errors="backslashreplace")
+    # Of bytes more than so many characters can take, so that none of them is cut through.
+    end = stderr[-8 * TAIL_CHARACTERS :]
+    text = end if isinstance(end, str) else end.decode(errors="backslashreplace")
     lines = text.rstrip()[-TAIL_CHARACTERS:].splitlines()[-TAIL_LINES:]
     return "".join(f"\n    {line}" for line in lines)
 
@@ -201,6 +216,8 @@ class CommandFailed(subprocess.CalledProcessError):
 
     def __str__(self) -> str:
         message = super().__str__()
+        if self.returncode == 0:
+            message = f"Command '{self.cmd}' returned exit status 0."
         if self.result.reason not in ("exit", "signal"):
             message = f"{message[:-1]} ({self.result.reason})."
         tail = tail_of(self.stderr)

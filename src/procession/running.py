@@ -91,13 +91,16 @@ async def run(
     single = Single(asyncio.get_running_loop(), terms, args)
     try:
         await single.begin()
+        return result_of(single, check)
     except asyncio.CancelledError:
         await outwait(single)
         raise
     except BaseException:
         single.drop()
         raise
-    return result_of(single, check)
+    finally:
+        # It may hold what is raised, whose traceback holds this frame.
+        del single
 
 
 async def outwait(single: Single) -> None:
@@ -113,15 +116,17 @@ async def outwait(single: Single) -> None:
 
 def result_of(single: Single, check: bool) -> Completed:
     shot = single.shot
-    timeout = {"timeout": shot.terms.timeout, "idle": shot.terms.idle_timeout}.get(
-        shot.reason or ""
-    )
-    if timeout is not None:
-        output, errors = single.so_far()
-        raise CommandTimedOut(shot.result(), timeout, output, errors)
-    result = shot.result()
-    if result.error is not None:
-        raise result.error
-    if check:
-        result.check_returncode()
-    return result
+    result: Completed | None = None
+    try:
+        result = shot.result()
+        timeout = {"timeout": shot.terms.timeout, "idle": shot.terms.idle_timeout}.get(
+            result.reason
+        )
+        if timeout is not None:
+            raise CommandTimedOut(result, timeout, *single.so_far())
+        if check or result.error is not None:
+            result.check_returncode()
+        return result
+    finally:
+        # As above.
+        del single, shot, result
