@@ -262,6 +262,16 @@ async def test_an_output_of_just_the_bound_ends_nothing():
     assert (result.reason, result.truncated) == ("exit", 0)
 
 
+async def test_text_that_was_cut_within_a_character_is_text():
+    result = await procession.run(
+        ["printf", "%s", "ü" * 10], stdout=PIPE, encoding="utf-8", max_output=6
+    )
+
+    note = "\n[... 14 bytes left out ...]\n"
+    assert result.stdout == f"ü\N{REPLACEMENT CHARACTER}{note}\N{REPLACEMENT CHARACTER}ü"
+    assert result.error is None
+
+
 async def test_text_that_was_not_cut_is_decoded_as_it_was_asked_for():
     with pytest.raises(UnicodeDecodeError):
         await procession.run(["printf", "\\377"], stdout=PIPE, encoding="utf-8", max_output=6)

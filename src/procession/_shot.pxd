@@ -86,4 +86,4 @@ cdef class Shot(Newborn):
     cdef bint _has_others(self) except -1
     cdef int _leave_cgroup(self) except -1
     cdef int _settle_ends(self) except -1
-    cdef object _text(self, data)
+    cdef object _text(self, data, Capture capture)

@@ -97,11 +97,13 @@ cdef class Terms:
         self.priority = priority
         self.weight = weight
 
-    def decode(self, data):
+    def decode(self, data, bint is_cut=False):
         """Return an output as it was asked for: bytes, or text with its line ends made one."""
         if not self.text or data is None:
             return data
-        return (<bytes>data).decode(self.encoding, self.errors).replace(
+        # Where it was cut there may be half a character.
+        errors = "replace" if is_cut and self.errors == "strict" else self.errors
+        return (<bytes>data).decode(self.encoding, errors).replace(
             "\r\n", "\n").replace("\r", "\n")
 
 
@@ -482,9 +484,9 @@ cdef class Shot(Newborn):
                           None if self.err is None else self.err.take())
         return self.taken
 
-    cdef object _text(self, data):
+    cdef object _text(self, data, Capture capture):
         try:
-            return self.terms.decode(data)
+            return self.terms.decode(data, capture is not None and capture.left_out() > 0)
         except Exception as error:
             # Whatever a codec or a handler of errors that the program has registered raises.
             if self.error is None:
@@ -494,7 +496,7 @@ cdef class Shot(Newborn):
     def result(self):
         """Return the Completed, when it is over."""
         out, err = self.outputs()
-        out, err = self._text(out), self._text(err)
+        out, err = self._text(out, self.out), self._text(err, self.err)
         cdef long long left_out = 0
         if self.out is not None:
             left_out += self.out.left_out()
