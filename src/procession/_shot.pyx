@@ -513,6 +513,9 @@ cdef class Shot(Newborn):
                 returncode = NOT_STARTED if self.pid == 0 else -SIGKILL
         elif reason is None:
             reason = "exit" if returncode >= 0 else "signal"
+            if left_out > 0 and self.terms.stops_overflow:
+                # It has ended by itself before it could be ended.
+                reason = "output limit"
         return Completed(
             self.args, returncode, out, err, self.pid or None, reason, self.started,
             (self.over_ns - self.began_ns) * 1e-9 if self.over_ns else 0.0,
