@@ -204,7 +204,7 @@ async def busy():
 
 
 @own_interpreter(OURS, options=UNWARNED, slow=True)
-def test_whatever_is_interrupted_leaves_nothing(sp):
+def test_a_run_that_is_interrupted_leaves_nothing(sp):
     # Where an exception cannot be raised, as in a destructor, the interpreter reports it.
     sys.unraisablehook = lambda unraisable: None
     logging.disable()
