@@ -12,7 +12,7 @@ cdef class Capture(ReadEnd):
     cdef char *ring             # owned: the tail, NULL until the head is full
     cdef Py_ssize_t tail        # its size
     cdef long long after        # bytes that came after the head
-    cdef readonly object error  # what a read has failed with, None if the end came in order
+    cdef readonly object error  # why it has no more, None if the end came in order
 
     # Bytes that came so far.
     cdef long long total(self) noexcept
@@ -22,6 +22,7 @@ cdef class Capture(ReadEnd):
     cdef bytes take(self)
 
     # For this module only.
+    cdef int _pump_or_end(self) except -1
     cdef int _pump(self) except -1
     cdef Py_ssize_t _read_some(self) except? -1
     cdef int _keep(self, const char *data, Py_ssize_t n) except -1

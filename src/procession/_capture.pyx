@@ -49,11 +49,11 @@ cdef class Capture(ReadEnd):
         self.more = True
         if events & PSN_POLL_HANGUP:
             self.hung_up = True
-        return self._pump()
+        return self._pump_or_end()
 
     cdef int _turn(self) except -1:
         self.deferred = False
-        return self._pump()
+        return self._pump_or_end()
 
     cdef int _let_go(self) except -1:
         self.keeper = NULL
@@ -72,6 +72,15 @@ cdef class Capture(ReadEnd):
         if keeper is not None:
             keeper._output_ended()
         return 0
+
+    cdef int _pump_or_end(self) except -1:
+        try:
+            return self._pump()
+        except MemoryError as error:
+            if self.eof:
+                raise
+            # What comes cannot be kept, so there is nobody to write it for.
+            return self._end(error)
 
     cdef int _pump(self) except -1:
         cdef int reads = BUDGET
@@ -148,7 +157,12 @@ cdef class Capture(ReadEnd):
             return 0
         size = block_size(self.block)
         if size - self.used < n:
-            resize_block(&self.block, max(self.used + n, size + size // 2))
+            try:
+                resize_block(&self.block, max(self.used + n, size + size // 2))
+            except MemoryError:
+                # The block is gone.
+                self.used = 0
+                raise
         return 0
 
     # What was kept

@@ -53,7 +53,7 @@ cdef class Shot(Newborn):
     cdef stage_t stage
     cdef bint exited
     cdef readonly str reason    # why it was ended, None if it was not
-    cdef readonly object error  # what it could not be started for
+    cdef readonly object error  # what it could not be started for, or its output not be kept
     cdef double started         # on the wall clock
     cdef int64_t began_ns       # on the monotonic one, as are these:
     cdef int64_t over_ns

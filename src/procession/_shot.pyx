@@ -261,6 +261,10 @@ cdef class Shot(Newborn):
         return self._look_over()
 
     cdef int _output_ended(self) except -1:
+        if (self.out is not None and self.out.error is not None) or (
+                self.err is not None and self.err.error is not None):
+            # Nobody can take what it writes.
+            self.stop("output limit", self.terms.grace_ns)
         return self._look_over()
 
     cdef int _output_came(self) except -1:
@@ -498,10 +502,11 @@ cdef class Shot(Newborn):
         out, err = self.outputs()
         out, err = self._text(out, self.out), self._text(err, self.err)
         cdef long long left_out = 0
-        if self.out is not None:
-            left_out += self.out.left_out()
-        if self.err is not None:
-            left_out += self.err.left_out()
+        for capture in (self.out, self.err):
+            if capture is not None:
+                left_out += (<Capture>capture).left_out()
+                if self.error is None:
+                    self.error = (<Capture>capture).error
         reason = self.reason
         returncode = self.returncode
         if returncode is None:

@@ -91,7 +91,7 @@ class Completed(subprocess.CompletedProcess[Any]):
         duration: how long it took, in seconds, start included.
         truncated: how many bytes of output were left out because of `max_output`.
         error: the exception that a "spawn error" is about, or with which its output could
-            not be decoded (it is bytes then); None.
+            not be decoded (it is bytes then) or kept for want of memory; None.
         attempts: how often it was tried.
         slot: a number below the concurrency that no other child had at the same time.
         index: its place among the commands, from 0.
@@ -162,7 +162,7 @@ class Completed(subprocess.CompletedProcess[Any]):
         Raises:
             CommandFailed: a subprocess.CalledProcessError.
             OSError, ValueError, TypeError: the command could not be started.
-            UnicodeDecodeError: its output is no text.
+            UnicodeDecodeError, MemoryError: its output is no text, or too much.
         """
         try:
             if self.error is not None:

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import logging
+import resource
 import subprocess
 import sys
 import warnings
@@ -91,6 +92,36 @@ def test_the_limit_of_processes_is_an_error(sp):
 
     become_unprivileged()
     asyncio.run(main())
+
+
+@own_interpreter(OURS)
+async def test_an_output_for_which_there_is_no_memory_is_an_error(sp):
+    """And the command is ended, though it may have no more to write."""
+    size = 64 << 20
+    await error_of("true")
+    before = descriptors()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    script = f"ulimit -S -v $(ulimit -H -v); head -c {size} /dev/zero"
+    for number, stream in ((1, "stdout"), (2, "stderr")):
+        for more in ("exec sleep 3600", "exit 3"):
+            resource.setrlimit(resource.RLIMIT_AS, (used + size // 2, hard))
+            try:
+                await procession.run(
+                    f"({script}) >&{number}; {more}",
+                    shell=True,
+                    **{stream: procession.PIPE},
+                )
+            except MemoryError:
+                continue
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+            raise AssertionError("there was memory")
+
+    result = await procession.run(["echo", "text"], stdout=procession.PIPE)
+    assert result.stdout == b"text\n"
+    await assert_settles(before)
 
 
 async def mix():
