@@ -40,6 +40,9 @@ cdef class Batch(Sink):
     cdef int most_slots
     cdef readonly Waiter stalled  # done with the end of a child, for want of which we wait
     cdef readonly object stall  # the error that says what is wanting
+    cdef object next_look       # the timer of the loop for when none ends
+    cdef bint is_hopeless       # none was started since a limit was met by the only one
+    cdef int allowed            # how many may be begun at a limit, or UNLIMITED
     cdef Waiter consumer        # of whoever waits for a result
     cdef Waiter feeder          # and for room to put another command
     cdef list idlers            # waiters for the end of all
@@ -65,6 +68,8 @@ cdef class Batch(Sink):
     cdef int _note(self, result) except -1
     cdef int _fail(self, error) except -1
     cdef bint _stall(self, Shot shot) except -1
+    cdef int _allow(self, int more) except -1
+    cdef int _wait_no_more(self) except -1
     cdef bint _again(self, Shot shot) except -1
     cdef object _pop(self)
     cdef int _push(self, result) except -1

@@ -14,6 +14,13 @@ from heapq import heapify, heappop, heappush
 cdef enum:
     # Half a millisecond's worth. The rest has the next turn of the loop.
     BEGUN_PER_TURN = 16
+    # No limit of the machine is in sight.
+    UNLIMITED = -1
+
+# In seconds, how long a limit of the machine is taken to be met still when no child ends:
+# other processes may have given back what was wanting, or threads of our own, which end
+# soon when they have nothing to do.
+cdef double NEXT_LOOK = 0.25
 
 
 cdef class Single(Sink):
@@ -78,6 +85,7 @@ cdef class Batch(Sink):
         self.slots = []
         self.idlers = []
         self.wanted = {}
+        self.allowed = UNLIMITED
         self.pid = os.getpid()
 
     # What comes in
@@ -185,7 +193,10 @@ cdef class Batch(Sink):
     cdef bint _begin_next(self) except -1:
         cdef Shot shot
         cdef bint is_under_way
-        if self.used >= self.capacity or self.stalled is not None:
+        if self.used >= self.capacity:
+            self.allowed = UNLIMITED
+            return False
+        if self.stalled is not None or self.allowed == 0:
             return False
         shot = self._first()
         if shot is None:
@@ -200,6 +211,8 @@ cdef class Batch(Sink):
         if self.used + min(shot.terms.weight, self.capacity) > self.capacity:
             return False
         heappop(self.queue)
+        if self.allowed > 0:
+            self.allowed -= 1
         self._seat(shot)
         engine = engine_of(self.loop)
         shot.ended_before = engine.ended
@@ -208,6 +221,7 @@ cdef class Batch(Sink):
         except BaseException:
             # An interruption: nothing was started.
             self._unseat(shot)
+            self._allow(1)
             self._queue(self._renewed(shot, shot.attempts))
             raise
         if not is_under_way:
@@ -262,6 +276,9 @@ cdef class Batch(Sink):
         self._unseat(shot)
         if self._stall(shot):
             return 0
+        self._allow(2)
+        if shot.error is None:
+            self.is_hopeless = False
         result = shot.result()
         try:
             self._note(result)
@@ -336,9 +353,14 @@ cdef class Batch(Sink):
             engine_of(self.loop).wake(waiter, None)
         return 0
 
+    # At the limits of the machine no more is begun, after one spawn has met them, until a
+    # child ends, and then one only, and two for each further end. So what cannot work is
+    # not tried over and over, and it is found out if nothing can.
+
     cdef bint _stall(self, Shot shot) except -1:
         """Queue a command again that met a limit of the machine; go on when a child has
-        ended, whoever's. Return whether there is one whose end can be waited for."""
+        ended, whoever's. Return False if it is the result: no child was left, nor was there
+        after a while."""
         cdef Engine engine
         if shot.error is None or self.closing or shot.reason is not None:
             return False
@@ -347,20 +369,40 @@ cdef class Batch(Sink):
         engine = engine_of(self.loop)
         if engine.ended != shot.ended_before:
             # One has ended since, and may have given back what was wanting.
+            self.allowed = max(self.allowed, 0) + 1
             self._schedule()
         elif self.stalled is None:
             waiter = engine.begin_end()
-            if waiter is None:
+            if waiter is not None:
+                waiter.add_done_callback(self._go_on)
+            elif self.is_hopeless:
                 return False
-            waiter.add_done_callback(self._go_on)
+            else:
+                self.is_hopeless = True
+                waiter = Waiter(self.loop)
             self.stalled = waiter
             self.stall = shot.error
+            self.next_look = self.loop.call_later(NEXT_LOOK, self._go_on, waiter)
         self._queue(self._renewed(shot, shot.attempts))
         return True
 
+    cdef int _allow(self, int more) except -1:
+        if self.allowed != UNLIMITED:
+            self.allowed += more
+        return 0
+
+    cdef int _wait_no_more(self) except -1:
+        """Forget the limit that was met."""
+        if self.stalled is not None:
+            engine_of(self.loop).end_failed(self.stalled)
+            self.next_look.cancel()
+            self.stalled = self.stall = self.next_look = None
+        return 0
+
     def _go_on(self, waiter):
         if waiter is self.stalled:
-            self.stalled = self.stall = None
+            self._wait_no_more()
+            self.allowed = 1
             self.fill()
             self._look_finished()
 
@@ -522,9 +564,7 @@ cdef class Batch(Sink):
         self.source = None
         if self.feeder is not None:
             self._wake_feeder()
-        if self.stalled is not None:
-            engine_of(self.loop).end_failed(self.stalled)
-            self.stalled = self.stall = None
+        self._wait_no_more()
         queue, self.queue, self.withdrawn = self._wanted_of(self.queue), [], 0
         delayed, self.delayed = self.delayed, {}
         for handle in delayed.values():
