@@ -216,8 +216,6 @@ static int number_call(long number, long second)
         return FAULTS_SYS_UMASK;
     case SYS_setpriority:
         return FAULTS_SYS_SETPRIORITY;
-    case SYS_prlimit64:
-        return FAULTS_SYS_PRLIMIT;
     case SYS_sched_setaffinity:
         return FAULTS_SYS_SETAFFINITY;
     case SYS_sched_getaffinity:
@@ -227,7 +225,7 @@ static int number_call(long number, long second)
     case SYS_rt_sigprocmask:
         return FAULTS_SYS_SIGPROCMASK;
     case SYS_prlimit64:
-        return FAULTS_SYS_PRLIMIT;
+        return second == RLIMIT_LOCKS ? FAULTS_SYS_PRLIMIT_MARK : FAULTS_SYS_PRLIMIT;
     case SYS_prctl:
         return FAULTS_SYS_PRCTL;
     case SYS_ioprio_set:

@@ -78,7 +78,7 @@ PLAUSIBLE = {
     "SYS_fcntl(F_DUPFD_CLOEXEC)": (EMFILE,),
     "SYS_chdir": (EACCES, EIO, ENOMEM, EINTR),
     "SYS_setpriority": (EPERM, EACCES),
-    "SYS_prlimit64": REFUSED,
+    "SYS_prlimit64(RLIMIT_LOCKS)": REFUSED,
     "SYS_sched_setaffinity": (EINVAL, EPERM),
     "SYS_sched_getaffinity": (EINVAL, ENOSYS),
     "SYS_prlimit64": (EPERM, ENOSYS),
@@ -118,7 +118,7 @@ SERVED = {
     "SYS_close_range",
     "SYS_close",
     "SYS_setpriority",
-    "SYS_prlimit64",
+    "SYS_prlimit64(RLIMIT_LOCKS)",
     "SYS_sched_setaffinity",
     "SYS_sched_getaffinity",
 }

@@ -1,4 +1,5 @@
-/* fate KIND N: a child that ends as it is told, for tests that need thousands of them. */
+/* fate KIND N: a child that ends as it is told, for tests that need thousands of them.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
