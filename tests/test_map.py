@@ -145,13 +145,17 @@ async def test_what_cannot_be_started_is_a_result():
     assert {result.pid for result in results[:-1]} == {None}
 
 
-@pytest.mark.parametrize("encoding", ["no-such-encoding", "ascii"])
-async def test_output_that_cannot_be_decoded_is_a_result_with_bytes(encoding):
+async def test_output_that_cannot_be_decoded_is_a_result_with_bytes():
     command = sh("printf '\\377'")
-    (result,) = await all_of([command], stdout=procession.PIPE, encoding=encoding)
+    (result,) = await all_of([command], stdout=procession.PIPE, encoding="ascii")
 
     assert result.stdout == b"\xff"
-    assert isinstance(result.error, LookupError if encoding == "no-such-encoding" else ValueError)
+    assert isinstance(result.error, UnicodeDecodeError)
+
+
+async def test_an_encoding_that_does_not_exist_is_told_at_once():
+    with pytest.raises(LookupError):
+        procession.map([["true"]], encoding="no-such-encoding")
 
 
 async def test_outputs_are_bounded_by_default():
