@@ -192,21 +192,20 @@ out:
 }
 
 /* Returns how many were added, or a negative errno. */
-static ssize_t meet_marked(struct psn_tree *tree, int sig)
+static ssize_t meet_marked(struct psn_tree *tree, const struct psn_proc_pids *pids,
+                           int sig)
 {
-    struct psn_proc_pids pids = {0};
     pid_t self = getpid();
     ssize_t added = 0;
-    int rc = tree->mark == 0 ? 0 : psn_proc_all(&pids);
+    int rc = 0;
 
-    for (size_t i = 0; rc >= 0 && i < pids.count; i++) {
-        pid_t pid = pids.at[i];
+    for (size_t i = 0; rc >= 0 && i < pids->count; i++) {
+        pid_t pid = pids->at[i];
         if (pid == tree->root.pid || pid == self || psn_proc_mark(pid) != tree->mark)
             continue;
         rc = meet(tree, (struct psn_link){pid, 0}, sig);
         added += rc > 0;
     }
-    psn_proc_pids_free(&pids);
     return rc < 0 ? rc : added;
 }
 
@@ -223,36 +222,62 @@ static ssize_t meet_linked(struct psn_tree *tree, int sig)
     return added;
 }
 
-ssize_t psn_tree_walk(struct psn_tree *tree, int sig)
+/* Who is there, before anybody is signalled. Returns 0 or a negative errno. */
+static int look_around(struct psn_tree *tree, struct psn_proc_pids *pids)
 {
-    ssize_t linked = 0;
-    ssize_t marked = tree->root.pid > 0 ? link_children(tree, tree->root.pid) : 0;
+    int rc = tree->root.pid > 0 ? link_children(tree, tree->root.pid) : 0;
 
-    if (marked == 0)
-        marked = meet_marked(tree, sig);
-    if (marked >= 0)
-        linked = meet_linked(tree, sig);
-    tree->n_links = 0;
+    if (rc == 0 && tree->mark != 0)
+        rc = psn_proc_all(pids);
+    return rc;
+}
+
+/* Returns how many were added, or a negative errno. */
+static ssize_t meet_all(struct psn_tree *tree, const struct psn_proc_pids *pids,
+                        int sig)
+{
+    ssize_t marked = meet_marked(tree, pids, sig);
+    ssize_t linked = marked < 0 ? 0 : meet_linked(tree, sig);
+
+    return marked < 0 ? marked : linked < 0 ? linked : marked + linked;
+}
+
+static void forget_walk(struct psn_tree *tree, struct psn_proc_pids *pids)
+{
+    psn_proc_pids_free(pids);
     free(tree->all);
     tree->all = NULL;
-    tree->n_all = 0;
-    return marked < 0 ? marked : linked < 0 ? linked : marked + linked;
+    tree->n_all = tree->n_links = 0;
+}
+
+ssize_t psn_tree_walk(struct psn_tree *tree, int sig)
+{
+    struct psn_proc_pids pids = {0};
+    ssize_t added = look_around(tree, &pids);
+
+    if (added == 0)
+        added = meet_all(tree, &pids, sig);
+    forget_walk(tree, &pids);
+    return added;
 }
 
 int psn_tree_signal(struct psn_tree *tree, int sig)
 {
-    /* What a child starts to clean up when it is told to end is left to do so. */
-    int walks = sig == SIGKILL ? MOST_WALKS : 1;
-    ssize_t added = 1;
-    int rc = tree->root.pid > 0 ? link_children(tree, tree->root.pid) : 0;
+    struct psn_proc_pids pids = {0};
+    int told = 0;
+    ssize_t added = look_around(tree, &pids);
 
     /* The child first: a shell whose command is ended before it goes on with the next
      * one. The others follow by number, which is by age for the most part. */
-    int told = tree->root.pid > 0 ? psn_ref_signal(tree->root, sig) : 0;
-    for (int i = 0; rc == 0 && added > 0 && i < walks; i++) {
+    if (tree->root.pid > 0)
+        told = psn_ref_signal(tree->root, sig);
+    if (added == 0)
+        added = meet_all(tree, &pids, sig);
+    forget_walk(tree, &pids);
+    /* What is started to clean up, by who is told to end, is left to do so. */
+    for (int i = 0; sig == SIGKILL && added > 0 && i < MOST_WALKS; i++)
         added = psn_tree_walk(tree, sig);
-        if (added < 0)
-            rc = (int)added;
-    }
-    return rc == 0 && told != -ESRCH ? told : rc;
+    if (added < 0)
+        return (int)added;
+    return told == -ESRCH ? 0 : told;
 }

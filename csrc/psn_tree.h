@@ -46,8 +46,8 @@ void psn_tree_free(struct psn_tree *tree);
 
 /* Add to the members who lives and was not met before, and send each of these a signal,
  * the child of the tree not: 0 for none, and then nobody is met for a signal later. Who
- * has ended and is our child, because we are its reaper, is reaped. Returns how many
- * were added, or a negative errno. */
+ * has ended with the mark and is our child, because we are its reaper, is reaped.
+ * Returns how many were added, or a negative errno. */
 ssize_t psn_tree_walk(struct psn_tree *tree, int sig);
 
 /* Send a signal to the child, then to all others who are there. SIGKILL goes on until a

@@ -307,7 +307,7 @@ class Process(asyncio.subprocess.Process):
             PermissionError: the child runs as another user now. The others are killed, but
                 for those that run as another user, too.
         """
-        return kill_all(self._child)
+        return kill_all(self._child, self._loop)
 
     async def terminate_tree(self, grace: float | None = None) -> list[Descendant]:
         """End the child and all of its tree, and wait for that.

@@ -38,22 +38,21 @@ def descendants_of(child: Newborn) -> list[Descendant]:
     return [Descendant(*pair) for pair in living_of(child)]
 
 
-def kill_all(child: Newborn) -> list[Descendant]:
+def kill_all(child: Newborn, loop: asyncio.AbstractEventLoop) -> list[Descendant]:
     """Send SIGKILL to all, and look after them in the back; return who got it."""
     killed, _ = signal_all(child, SIGKILL)
-    if killed:
-        look_after(child, FIRST_PAUSE, asyncio.get_running_loop().time() + LAST_WAIT)
+    if killed and not loop.is_closed():
+        look_after(child, loop, FIRST_PAUSE, loop.time() + LAST_WAIT)
     return [Descendant(*pair) for pair in killed]
 
 
-def look_after(child: Newborn, pause: float, until: float) -> None:
+def look_after(child: Newborn, loop: asyncio.AbstractEventLoop, pause: float, until: float) -> None:
     """Have those killed whom a walk could not see yet, and reaped who became ours."""
-    loop = asyncio.get_running_loop()
 
     def look() -> None:
         killed, _ = signal_all(child, SIGKILL)
         if killed and loop.time() < until:
-            look_after(child, min(2 * pause, LONGEST_PAUSE), until)
+            look_after(child, loop, min(2 * pause, LONGEST_PAUSE), until)
 
     loop.call_later(pause, look)
 
@@ -100,5 +99,5 @@ async def terminate(child: Newborn, grace: float) -> list[Descendant]:
             return []
         return await kill_rest(child)
     except BaseException:
-        kill_all(child)
+        kill_all(child, asyncio.get_running_loop())
         raise
