@@ -482,6 +482,16 @@ async def test_a_child_that_does_not_read_its_input():
     await assert_same(("head", "-c", "100000"), input=bytes(LARGE), capture_output=True)
 
 
+async def test_input_that_is_left_at_the_end_is_dropped(pipe):
+    """subprocess.run() waits for whoever else could read it."""
+    holder = sh(f"exec 3<&0; cat <&{pipe[0]} & exit 3")
+
+    result = await procession.run(holder, input=bytes(LARGE), pass_fds=[pipe[0]])
+
+    assert result.returncode == 3
+    os.write(pipe[1], b"late")
+
+
 async def test_much_both_ways_blocks_nobody():
     data = bytes(range(256)) * (LARGE // 256)
 

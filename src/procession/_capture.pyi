@@ -7,6 +7,5 @@ class Capture(ReadEnd):
     error: Exception | None
     def __new__(cls, head: int = -1, tail: int = 0) -> Self: ...
 
-@disjoint_base
 class Feed(WriteEnd):
     def __new__(cls) -> Self: ...
