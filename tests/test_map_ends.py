@@ -158,6 +158,41 @@ async def test_a_map_that_nobody_iterates_over_does_nothing():
     assert not children_left()
 
 
+async def test_a_map_that_is_dropped_while_children_are_being_started_leaves_nothing():
+    results = procession.map([SLEEP] * 10, concurrency=10)
+    assert results._batch.take() is None
+    assert len(results._batch.running) == 10
+
+    del results
+
+    await until(lambda: not children_left())
+
+
+async def test_a_coroutine_that_is_closed_while_it_waits_ends_it_in_the_back():
+    results = procession.map([SLEEP] * 10, concurrency=10)
+    waiting = results.__anext__()
+    waiting.send(None)
+
+    waiting.close()
+
+    assert [result async for result in results] == []
+    await until(lambda: not children_left())
+
+
+async def test_a_coroutine_that_is_closed_in_its_block_ends_it_in_the_back():
+    async def main():
+        async with procession.map([SLEEP] * 10, concurrency=10) as results:
+            results._batch.take()
+            await asyncio.Event().wait()
+
+    inside = main()
+    inside.send(None)
+
+    inside.close()
+
+    await until(lambda: not children_left())
+
+
 async def test_anext_goes_on_where_it_was():
     results = procession.map([exit_with(i) for i in range(5)], ordered=True)
 

@@ -372,6 +372,26 @@ async def test_a_cancellation_while_the_block_is_left_ends_all_and_waits():
     assert {future.result().reason for future in futures} == {"cancelled"}
 
 
+@pytest.mark.parametrize("is_leaving", [False, True])
+async def test_a_coroutine_that_is_closed_in_its_block_ends_all_in_the_back(is_leaving):
+    futures = []
+
+    async def main():
+        async with Pool(2) as pool:
+            futures.extend(pool.submit(SLEEP) for _ in range(5))
+            if not is_leaving:
+                await asyncio.Event().wait()
+
+    inside = main()
+    inside.send(None)
+    await turns()
+
+    inside.close()
+
+    assert {result.reason for result in await asyncio.gather(*futures)} == {"cancelled"}
+    await until(lambda: not children_left())
+
+
 async def test_cancelled_again_every_future_has_its_result_still(tmp_path, pipe):
     ready = tmp_path / "ready"
     futures = []

@@ -78,6 +78,10 @@ class Results:
             waiter = batch.begin_wait()
             try:
                 await waiter
+            except GeneratorExit:
+                # The loop was closed, or the task forgotten: there is no more waiting.
+                self._drop()
+                raise
             except BaseException:
                 batch.wait_failed()
                 await self.aclose()
@@ -118,17 +122,25 @@ class Results:
     async def __aenter__(self) -> Results:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        if kind is GeneratorExit:
+            self._drop()
+        else:
+            await self.aclose()
+
+    def _drop(self) -> None:
+        """End what runs in the back."""
+        self._is_open = False
+        loop = self._batch.loop
+        drop(self._batch)
+        if self._feeder is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._feeder.cancel)
+        if self._trace is not None:
+            self._trace.close()
 
     def __del__(self) -> None:
         if self._is_open:
-            self._is_open = False
-            drop(self._batch)
-            if self._feeder is not None and not self._batch.loop.is_closed():
-                self._batch.loop.call_soon_threadsafe(self._feeder.cancel)
-            if self._trace is not None:
-                self._trace.close()
+            self._drop()
 
 
 async def feed(batch: Batch, commands: AsyncIterable[Any]) -> None:

@@ -189,10 +189,14 @@ class Pool:
 
     async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
         try:
-            try:
-                if kind is None:
+            if kind is None:
+                try:
                     await self.drain()
-            finally:
+                except asyncio.CancelledError:
+                    await self.cancel()
+                    raise
+            # After a GeneratorExit nothing can be awaited.
+            if kind is not GeneratorExit:
                 await self.cancel()
         finally:
             self._close()

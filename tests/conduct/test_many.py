@@ -66,7 +66,6 @@ async def many(count):
         before = descriptors()
         growth = await take_all(fates, count)
         await assert_settles(before)
-    print(f"{count} commands: memory grew by {growth // 1024} KiB after the first tenth")
     assert growth <= GROWTH or not is_measurable()
 
 
