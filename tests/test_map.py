@@ -237,6 +237,15 @@ async def test_as_many_run_as_there_are_processors_unless_said(pipe):
     assert len([result async for result in results]) == most + 2
 
 
+@pytest.mark.parametrize("most", [2**31 - 1, sys.maxsize])
+async def test_there_may_be_no_bound_at_all(most):
+    results = await all_of([TRUE] * 30, concurrency=most, ahead=most)
+
+    assert len(results) == 30
+    async with procession.Pool(most) as pool:
+        assert (await pool.submit(TRUE, weight=2**31 - 1)).ok
+
+
 async def test_results_come_as_they_end(pipe):
     commands = [Command(["cat"], stdin=pipe[0]), TRUE, TRUE]
     results = procession.map(commands, concurrency=2)

@@ -282,6 +282,18 @@ async def test_drain_waits_for_what_is_submitted_meanwhile(gate):
         assert first.done() and later.done()
 
 
+async def test_waits_that_were_given_up_are_forgotten(gate):
+    async with Pool(1) as pool:
+        pool.submit(gate)
+        for _ in range(10):
+            waiting = asyncio.ensure_future(pool.drain())
+            await turns(2)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        gate.open()
+
+
 async def test_drain_waits_for_what_is_to_be_tried_again():
     async with Pool(1) as pool:
         future = pool.submit(exit_with(1), retries=2, backoff=0.001)

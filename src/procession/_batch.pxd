@@ -16,9 +16,9 @@ cdef class Batch(Sink):
     cdef readonly object loop
     cdef Terms terms            # of commands that have none of their own
     cdef object terms_of        # makes (terms, args) of other items
-    cdef readonly int capacity
-    cdef readonly int ahead     # results that may wait before no more is begun
-    cdef readonly int used      # weight of what runs
+    cdef readonly Py_ssize_t capacity
+    cdef readonly Py_ssize_t ahead  # results that may wait before no more is begun
+    cdef readonly Py_ssize_t used  # weight of what runs
     cdef list queue             # a heap of (-priority, number, shot)
     cdef Py_ssize_t withdrawn   # how many of these are over, because nobody wants them
     cdef dict wanted            # index -> the shot, of those that have a future

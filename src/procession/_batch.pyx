@@ -67,8 +67,8 @@ cdef class Single(Sink):
 
 
 cdef class Batch(Sink):
-    def __init__(self, loop, Terms terms, terms_of, int capacity, *, source=None, ahead=0,
-                 ordered=False, stops_on_error=False):
+    def __init__(self, loop, Terms terms, terms_of, Py_ssize_t capacity, *, source=None,
+                 ahead=0, ordered=False, stops_on_error=False):
         self.loop = loop
         self.terms = terms
         self.terms_of = terms_of
@@ -147,7 +147,7 @@ cdef class Batch(Sink):
         return None if self.closing else self._shot_of(item)
 
     cdef int _queue(self, Shot shot) except -1:
-        heappush(self.queue, (-shot.terms.priority, shot.index, shot))
+        heappush(self.queue, (-<long long>shot.terms.priority, shot.index, shot))
         return 0
 
     cdef Shot _first(self):
@@ -164,7 +164,7 @@ cdef class Batch(Sink):
     cdef bint _has_room(self):
         """Whether another command may be taken, given what waits already."""
         return (len(self.running) + len(self.queue) + len(self.delayed) + len(self.ready)
-                + len(self.held) < self.capacity + self.ahead)
+                + len(self.held) - self.capacity < self.ahead)
 
     # What is begun
 
@@ -208,7 +208,7 @@ cdef class Batch(Sink):
                 return False
             self._queue(shot)
         # What is heavier than all of the capacity runs by itself.
-        if self.used + min(shot.terms.weight, self.capacity) > self.capacity:
+        if min(shot.terms.weight, self.capacity) > self.capacity - self.used:
             return False
         heappop(self.queue)
         if self.allowed > 0:
@@ -500,6 +500,7 @@ cdef class Batch(Sink):
         if self._is_idle():
             return None
         waiter = Waiter(self.loop)
+        self.idlers = [idler for idler in self.idlers if not idler.done()]
         self.idlers.append(waiter)
         return waiter
 
@@ -515,7 +516,7 @@ cdef class Batch(Sink):
         cdef Shot shot = self._first()
         return 0 if shot is None else min(shot.terms.weight, self.capacity)
 
-    def resize(self, int capacity):
+    def resize(self, Py_ssize_t capacity):
         """Change how much may run at once. What runs goes on."""
         self.capacity = capacity
         self._schedule()

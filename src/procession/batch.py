@@ -18,8 +18,7 @@ from procession.trace import Trace
 def drop(batch: Batch) -> None:
     """End what runs, from whatever thread the garbage collector works on."""
     loop = batch.loop
-    # What a process has forked has no children of it.
-    if loop.is_closed() or batch.pid != os.getpid():
+    if loop.is_closed():
         return
     if asyncio._get_running_loop() is loop:
         batch.drop()
@@ -139,7 +138,8 @@ class Results:
             self._trace.close()
 
     def __del__(self) -> None:
-        if self._is_open:
+        # What a process has forked has a copy, which is none of its own.
+        if self._is_open and self._batch.pid == os.getpid():
             self._drop()
 
 

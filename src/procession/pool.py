@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
@@ -212,6 +213,6 @@ class Pool:
                 self._trace.close()
 
     def __del__(self) -> None:
-        # Not where the constructor has raised.
-        if getattr(self, "_is_open", False):
+        # Not where the constructor has raised, nor of a copy in a process that was forked.
+        if getattr(self, "_is_open", False) and self._batch.pid == os.getpid():
             self._close()
