@@ -209,8 +209,9 @@ cdef class Shot(Newborn):
                 raise failure(self.job, self.terms.spec, self.executable)
             if self.stage == STARTING:
                 self._connect()
-        except Exception as error:
-            if self.stage == STARTING:
+        except BaseException as error:
+            # An interruption is for whoever awaits the result.
+            if self.stage == STARTING or not isinstance(error, Exception):
                 self.error = error
         if self.error is not None or self.stage != STARTING:
             (<Spawner>engine.spawner).bury(take_ref(self))
