@@ -327,13 +327,15 @@ async def test_a_timeout_strikes_a_command_that_is_not_idle():
 # Ends of outputs that others hold
 
 
-async def test_the_end_of_an_output_is_waited_for_as_long_as_asked(pipe):
+async def test_the_end_of_an_output_is_waited_for_as_long_as_asked(pipe, caplog):
     holder = f"cat <&{pipe[0]} & echo $!; exit 3"
     result = await procession.run(sh(holder), stdout=PIPE, eof_grace=0.05, pass_fds=[pipe[0]])
 
     os.write(pipe[1], b"late")
     assert (result.reason, result.returncode) == ("exit", 3)
     assert int(result.stdout)
+    held = f"output of process {result.pid} is held open by cat (pid {int(result.stdout)})"
+    assert caplog.messages == [held]
 
 
 async def test_output_within_the_grace_belongs_to_it():

@@ -180,6 +180,8 @@ def test_process_and_slots_have_names(tmp_path):
         ("", "", ""),
         ([], "", ""),
         (["/"], "/", "/"),
+        (["echo", 3], "echo", "echo 3"),
+        (None, "None", "None"),
     ],
 )
 def test_a_command_in_any_shape_has_a_name(tmp_path, args, name, command):

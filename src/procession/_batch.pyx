@@ -3,6 +3,7 @@
 Everything happens on the loop's thread: a shot that is over makes room, and what comes next
 is begun in the same turn of the loop.
 """
+from procession._capture cimport Capture
 from procession._engine cimport Engine, engine_of
 from procession._shot cimport OVER, WAITING, Shot, Sink, Terms
 from procession._waiter cimport Waiter
@@ -10,6 +11,8 @@ from procession._waiter cimport Waiter
 import os
 from collections import deque
 from heapq import heapify, heappop, heappush
+
+from procession.draining import warn_of_holders
 
 cdef enum:
     # Half a millisecond's worth. The rest has the next turn of the loop.
@@ -27,6 +30,13 @@ cdef class Single(Sink):
     def __init__(self, loop, Terms terms, args):
         self.loop = loop
         self.shot = Shot(terms, args)
+
+    cdef int _held_open(self, Shot shot) except -1:
+        # Not for those of a batch: all the processes of the machine are looked through.
+        warn_of_holders(shot.pid, [
+            (<Capture>capture).fd for capture in (shot.out, shot.err)
+            if capture is not None and not (<Capture>capture).eof])
+        return 0
 
     def begin(self):
         """Begin. Return what is done with the end of the command.

@@ -36,6 +36,8 @@ cdef class Terms:
 # Whoever is told that a shot is over.
 cdef class Sink:
     cdef int _over(self, Shot shot) except -1
+    # It has ended, somebody else keeps an output open, and that is waited for no more.
+    cdef int _held_open(self, Shot shot) except -1
 
 
 # One command from its start to its result, without a task, a Process or a stream.

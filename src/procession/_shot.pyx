@@ -134,6 +134,9 @@ cdef class Sink:
     cdef int _over(self, Shot shot) except -1:
         return 0
 
+    cdef int _held_open(self, Shot shot) except -1:
+        return 0
+
 
 @cython.no_gc_clear
 cdef class Shot(Newborn):
@@ -324,6 +327,8 @@ cdef class Shot(Newborn):
         if terms.timeout_ns >= 0 and due >= this.began_ns + terms.timeout_ns:
             return this.stop("timeout", terms.grace_ns)
         if this.eof_by_ns and due >= this.eof_by_ns:
+            if this.sink is not None:
+                this.sink._held_open(this)
             this._settle_ends()
             return this._finish()
         if (terms.idle_ns >= 0 and this.stage == RUNNING and not this.exited

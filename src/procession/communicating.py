@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from procession.deadline import Deadline, Late
-from procession.draining import holders_of
+from procession.draining import warn_of_holders
 from procession.waiting import end_of
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from procession.subprocess import Process
 
 Output = bytes | None
-
-logger = logging.getLogger("procession")
 
 
 def check_limit(limit: int | None) -> int | None:
@@ -58,7 +55,8 @@ async def collect(
     for reader in readers:
         reader._gather_there()
     if eof_grace is not None:
-        warn_of_holders(process, [reader for reader in readers if not reader._eof])
+        pipes = [reader._pipe_fileno() for reader in readers if not reader._eof]
+        warn_of_holders(process.pid, pipes)
     output, errors = (None if reader is None else reader._take_there() for reader in streams)
     return output, errors
 
@@ -73,23 +71,6 @@ async def outwait(waiters: Iterable[Waiter | None], deadline: Deadline, eof_grac
             if deadline.is_over():
                 raise
             return
-
-
-def warn_of_holders(process: Process, readers: Iterable[StreamReader]) -> None:
-    """Log who keeps an output open whose end is waited for no longer."""
-    pipes = [reader._pipe_fileno() for reader in readers]
-    if not pipes or not logger.isEnabledFor(logging.WARNING):
-        return
-    try:
-        holders = ", ".join(f"{name} (pid {pid})" for pid, name in holders_of(pipes, ()))
-    except OSError as error:
-        # What was read is worth more than who.
-        holders = f"a process that is not looked for: {error}"
-    logger.warning(
-        "output of process %d is held open by %s",
-        process.pid,
-        holders or "a process that cannot be seen",
-    )
 
 
 def fail_together(waiters: Iterable[Waiter | None], deadline: Deadline) -> None:

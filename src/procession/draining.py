@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from procession.trees import Descendant
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from procession.streams import StreamReader
 
 T = TypeVar("T")
+
+logger = logging.getLogger("procession")
 
 
 class Event(Generic[T]):
@@ -84,3 +87,17 @@ def is_writing(fdinfo: str) -> bool:
     with open(fdinfo) as file:
         flags = next(line for line in file if line.startswith("flags:"))
     return int(flags.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def warn_of_holders(pid: int, pipes: Collection[int]) -> None:
+    """Log who keeps the outputs of a process open whose ends are waited for no longer."""
+    if not pipes or not logger.isEnabledFor(logging.WARNING):
+        return
+    try:
+        holders = ", ".join(f"{name} (pid {number})" for number, name in holders_of(pipes, ()))
+    except OSError as error:
+        # What was read is worth more than who.
+        holders = f"a process that is not looked for: {error}"
+    logger.warning(
+        "output of process %d is held open by %s", pid, holders or "a process that cannot be seen"
+    )

@@ -24,6 +24,9 @@ ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 def text_of(argument: Any) -> str:
     """Return an argument as text that every reader of JSON takes."""
+    if not isinstance(argument, (str, bytes, os.PathLike)):
+        # No argument at all: the result says so.
+        return repr(argument)
     return os.fsencode(argument).decode(errors="backslashreplace")
 
 
