@@ -11,7 +11,7 @@ from procession._psn cimport (
     psn_ref_signal,
     psn_ref,
 )
-from procession._reaper cimport leave_behind, sweep, warn_killed
+from procession._reaper cimport leave_behind, sweep
 from procession._spawn cimport (
     Fork,
     Newborn,
@@ -25,6 +25,8 @@ from procession._spawn cimport (
     take_ref,
 )
 from procession._waiter cimport Waiter
+
+import warnings
 
 cdef enum:
     # How long the end of a loop waits for a killed child before it is reaped in the back.
@@ -234,6 +236,12 @@ cdef class Child(Newborn):
             (<Spawner>self.engine.spawner).bury(self.forget())
         self._leave()
         return 0
+
+
+# noexcept: where warnings are errors, the others still have to be killed.
+cdef void warn_killed(int pid) noexcept:
+    warnings.warn(f"child process {pid} was still running when its event loop was closed: "
+                  f"it is killed", ResourceWarning)
 
 
 def start(loop, command, streams, owner=None):

@@ -53,9 +53,6 @@ cdef class Bell(Source):
 # the pidfd over.
 cdef int leave_behind(psn_ref ref) except -1
 
-# Say that a child was still running when its loop was closed, and was killed.
-cdef void warn_killed(int pid) noexcept
-
 # Reap those that have ended.
 cdef int sweep() except -1
 

@@ -39,7 +39,6 @@ from procession._waiter cimport Waiter
 
 import logging
 import sys
-import warnings
 from time import monotonic
 
 cdef extern from "<sys/syscall.h>" nogil:
@@ -397,12 +396,6 @@ cdef int sweep() except -1:
 
 
 # Children of the program's own
-
-
-# noexcept: where warnings are errors, the others still have to be killed.
-cdef void warn_killed(int pid) noexcept:
-    warnings.warn(f"child process {pid} was still running when its event loop was closed: "
-                  f"it is killed", ResourceWarning)
 
 
 @cython.no_gc_clear

@@ -17,7 +17,7 @@ from procession._psn cimport (
     psn_ref_signal,
     psn_sys_now_ns,
 )
-from procession._reaper cimport sweep, warn_killed
+from procession._reaper cimport sweep
 from procession._spawn cimport (
     Newborn,
     Spawner,
@@ -466,8 +466,6 @@ cdef class Shot(Newborn):
             (<Spawner>self.engine.spawner).abandon(self)
         elif self.living:
             self._signal(SIGKILL)
-            if self.sink is not None:
-                warn_killed(self.pid)
         return 0
 
     cdef int _let_go(self) except -1:
