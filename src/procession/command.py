@@ -5,11 +5,10 @@ from __future__ import annotations
 import codecs
 import io
 import locale
-import os
 from collections.abc import Callable
 from operator import index
 from os import PathLike
-from subprocess import PIPE, SubprocessError
+from subprocess import DEVNULL, PIPE, SubprocessError
 from typing import Any, Literal
 
 from procession._shot import Terms
@@ -172,28 +171,11 @@ def terms_for(
 DEFAULT_MAX_OUTPUT = 16 * 1024 * 1024
 
 
-class Nothing:
-    """An input with nothing in it: one for all children, since opening it costs each of them
-    more than anything else that is done for it on the event loop."""
-
-    def __init__(self) -> None:
-        self._fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def __del__(self) -> None:
-        # Not where it could not be opened.
-        if hasattr(self, "_fd"):
-            os.close(self._fd)
-
-
 class Options:
     """The options that the commands of a batch share."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        self._nothing = Nothing()
         self.shared = self._terms({})
 
     def _terms(self, options: dict[str, Any]) -> Terms:
@@ -204,7 +186,7 @@ class Options:
             merged.pop("input", None)
         if merged.get("input") is None and merged.get("stdin") is None:
             # Several children would take each other's input.
-            merged["stdin"] = self._nothing
+            merged["stdin"] = DEVNULL
         return terms_for(**merged)
 
     def terms_of(self, item: Any, **options: Any) -> tuple[Terms, Any]:
