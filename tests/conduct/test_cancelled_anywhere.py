@@ -268,7 +268,7 @@ async def test_reads(call, nth, turns):
     assert got == text
 
 
-@pytest.mark.parametrize("command", [CAT, SLEEP, sh("trap '' TERM; echo; sleep 3600")])
+@pytest.mark.parametrize("command", [CAT, SLEEP, sh("trap '' TERM; echo; exec sleep 3600")])
 async def test_a_block(command, turns):
     async def block():
         async with await sp.create_subprocess_exec(*command, **PIPES) as child:
