@@ -373,6 +373,31 @@ async def test_an_iterable_that_ends_its_own_map_begins_no_more():
 # By the loop, the interpreter, other threads
 
 
+@own_interpreter(NOT_OURS)
+def test_what_is_left_of_a_tree_that_is_being_ended_is_killed_with_the_loop(sp):
+    loop = asyncio.new_event_loop()
+    there, mine = os.pipe()
+    assert mine < 10
+
+    async def main():
+        ignoring = f"(trap '' TERM; echo >&{mine}; exec sleep 3600) & exec sleep 3600"
+        results = procession.map([TRUE, sh(ignoring)], concurrency=2, grace=3600, pass_fds=[mine])
+        await anext(results)
+        await asyncio.to_thread(os.read, there, 1)
+        # Ended in the back: the shell has gone at once, and the other one hears nothing.
+        del results
+        await until(lambda: procession.stats().ended == 2)
+
+    loop.run_until_complete(main())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    os.close(mine)
+    loop.close()
+
+    # Held open by whoever is left, so this waits for the end of all.
+    assert os.read(there, 1) == b""
+    os.close(there)
+
+
 @own_interpreter(NOT_OURS, options=UNWARNED)
 def test_a_loop_that_closes_while_a_map_runs_leaves_nothing(sp):
     before = descriptors()

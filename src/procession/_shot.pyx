@@ -464,7 +464,8 @@ cdef class Shot(Newborn):
             free_job(self)
         elif self.job != NULL:
             (<Spawner>self.engine.spawner).abandon(self)
-        elif self.living:
+        elif self.living or self.stage >= STOPPING:
+            # The rest of a tree that is being ended has no later.
             self._signal(SIGKILL)
         return 0
 
