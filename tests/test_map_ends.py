@@ -11,7 +11,7 @@ import procession
 from children import CAT, SLEEP, TRUE, exit_with, sh, state, turns, until
 from conduct.test_uvloop import run
 from conftest import children_left
-from helpers.leftovers import assert_nothing_left, descriptors
+from helpers.leftovers import assert_nothing_left, assert_settles, descriptors
 from helpers.own_interpreter import UNWARNED, not_run, own_interpreter
 from procession import Command
 
@@ -371,6 +371,24 @@ async def test_an_iterable_that_ends_its_own_map_begins_no_more():
 
 
 # By the loop, the interpreter, other threads
+
+
+@own_interpreter(NOT_OURS, seconds=60, slow=True)
+async def test_the_collector_may_end_a_map_at_any_moment(sp):
+    """Its destructor then runs in the middle of whatever the engine is doing."""
+    before = descriptors()
+    for threshold in range(1, 250):
+        gc.disable()
+        results = procession.map([SLEEP] * 6, concurrency=3, stdout=sp.PIPE)
+        results.itself = results
+        results._batch.fill()
+        del results
+        gc.set_threshold(threshold)
+        gc.enable()
+        for _ in range(20):
+            await asyncio.sleep(0.0005)
+        gc.collect()
+        await assert_settles(before)
 
 
 @own_interpreter(NOT_OURS)

@@ -54,6 +54,9 @@ cdef class Shot(Newborn):
     cdef psn_timer timer
     cdef stage_t stage
     cdef bint exited
+    cdef bint is_being_born     # its outcome is being taken
+    cdef str asked              # why it is to be stopped as soon as that is done, or None
+    cdef int64_t asked_grace_ns
     cdef readonly str reason    # why it was ended, None if it was not
     cdef readonly object error  # what it could not be started for, or its output not be kept
     cdef double started         # on the wall clock

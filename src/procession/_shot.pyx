@@ -2,7 +2,8 @@
 
 A shot goes WAITING, STARTING, RUNNING, OVER; if it is stopped, by STOPPING and KILLING. It
 is over when the child is reaped and its outputs have come to their ends, and then its sink
-is told, once. See "The path of a batch" in docs/architecture.md.
+is told, once. It can be stopped in the middle of anything that allocates: the collector may
+run there, and find a batch that was dropped. See "The path of a batch" in docs/architecture.md.
 """
 cimport cython
 from libc.signal cimport SIGKILL, SIGTERM
@@ -190,6 +191,11 @@ cdef class Shot(Newborn):
             return self._failed(error)
         # What is begun uses the engine until it is over, its tree included.
         engine.enter(self)
+        if self.stage == OVER:
+            # Stopped before it was under way.
+            self.stage = STARTING
+            self.stop(self.reason, 0)
+            return True
         self.stage = STARTING
         if terms.timeout_ns >= 0:
             self.clock = clock_of(engine)
@@ -207,6 +213,7 @@ cdef class Shot(Newborn):
         """The outcome of the spawn is known."""
         cdef Engine engine = self.engine
         self.fork = None
+        self.is_being_born = True
         try:
             if self.job.born.report.step != PSN_STEP_NONE:
                 raise failure(self.job, self.terms.spec, self.executable)
@@ -224,11 +231,14 @@ cdef class Shot(Newborn):
         take_ref(self)
         free_job(self)
         self.stage = RUNNING
+        self.is_being_born = False
         if self.terms.idle_ns >= 0:
             self._plan_time()
         if self.feed is not None:
             self.feed.put(self.terms.input or b"")
             self.feed.finish()
+        if self.asked is not None:
+            self.stop(self.asked, self.asked_grace_ns)
         return 0
 
     cdef int _connect(self) except -1:
@@ -348,6 +358,11 @@ cdef class Shot(Newborn):
                 self.kill_ns = min(self.kill_ns, psn_sys_now_ns() + grace_ns)
                 return self._kill_on(psn_sys_now_ns())
             return 0
+        if self.is_being_born:
+            if self.asked is None:
+                self.asked = reason
+                self.asked_grace_ns = grace_ns
+            return 0
         self.reason = reason
         if self.stage == WAITING:
             self.stage = OVER
@@ -431,6 +446,8 @@ cdef class Shot(Newborn):
 
     cdef int _finish(self) except -1:
         cdef Sink sink
+        if self.stage == OVER:
+            return 0
         self.stage = OVER
         self.over_ns = psn_sys_now_ns()
         if self.clock is not None:
