@@ -9,7 +9,7 @@ import signal
 import pytest
 
 import procession
-from children import SLEEP, TRUE, end, is_gone, python, sh, until
+from children import SLEEP, TRUE, end, is_gone, python, sh, state, until
 from helpers.cgroups import is_populated, members, own_cgroup
 from procession import Limits, _cgroup
 
@@ -81,6 +81,39 @@ async def test_what_a_child_starts_is_in_there_and_ended_with_it(directory, road
 
     assert await process.stdout.read() == b""
     assert await process.wait() == -signal.SIGKILL
+    await until(lambda: _cgroup.sweep() or members(directory) == [])
+
+
+@needs_cgroup
+@pytest.mark.parametrize("how", ["a run", "a process"])
+async def test_the_cgroup_tells_of_those_who_have_shaken_off_the_mark(directory, how):
+    code = """
+import os, resource, signal, sys
+resource.prlimit(0, 10, (1, -1))  # RLIMIT_LOCKS
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(os.getpid(), flush=True)
+        signal.pause()
+    os._exit(0)
+os.wait()
+signal.pause()
+"""
+    if how == "a run":
+        limits = Limits(cgroup=directory)
+        with pytest.raises(procession.CommandTimedOut) as caught:
+            await procession.run(
+                python(code), stdout=procession.PIPE, limits=limits, timeout=1, grace=0.05
+            )
+        escaped = int(caught.value.output)
+    else:
+        process = await start(*python(code), directory=directory)
+        escaped = int(await process.stdout.readline())
+        assert escaped in dict(process.descendants())
+        assert escaped in dict(await process.terminate_tree(grace=0.05))
+
+    assert state(escaped) in ("", "Z")
     await until(lambda: _cgroup.sweep() or members(directory) == [])
 
 

@@ -267,7 +267,7 @@ async def test_only_those_are_returned_that_had_to_be_killed():
 
 async def test_what_a_child_does_to_clean_up_is_left_to_it():
     child = await sp.create_subprocess_exec(
-        *sh("trap 'sleep 0.2; echo clean; exit 0' TERM; echo; sleep 3600 & wait"),
+        *sh("trap 'sleep 0.2; echo clean; exit 0' TERM; sleep 3600 & echo; wait"),
         stdout=sp.PIPE,
     )
     await child.stdout.readline()

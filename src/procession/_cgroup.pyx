@@ -143,6 +143,14 @@ cdef class Leaf:
         """
         return kill_leaf(self.path)
 
+    def processes(self):
+        """Return the numbers of those who are in there, and not in a cgroup below it."""
+        try:
+            with open(f"{self.path}/cgroup.procs") as procs:
+                return [int(line) for line in procs]
+        except FileNotFoundError:
+            return []
+
     def oom_killed(self):
         """Return whether a process in there was ended because memory was short."""
         return (oom_kills(self.path) if self.oom_count is None else self.oom_count) > 0

@@ -45,9 +45,23 @@ cdef list living(Newborn child):
         with nogil:
             rc = psn_tree_walk(&tree, 0)
         check(rc)
-        return members_of(&tree, False)
+        return members_of(&tree, False) + unmarked(child, &tree)
     finally:
         psn_tree_free(&tree)
+
+
+cdef list unmarked(Newborn child, psn_tree *tree):
+    """Return those of the child's cgroup that are not in the tree: without the mark, and with
+    no parent in there."""
+    cdef psn_proc proc
+    cdef list found = []
+    if child.cgroup is None:
+        return found
+    known = {tree.members[i].proc.pid for i in range(tree.count)}
+    for pid in child.cgroup.processes():
+        if pid != child.pid and pid not in known and psn_proc_read(pid, &proc) == 0 and proc.lives:
+            found.append(pair_of(&proc))
+    return found
 
 
 cdef int kill_cgroup(Newborn child, int sig) except -1:
@@ -70,9 +84,10 @@ cdef tuple signalled(Newborn child, int sig):
     try:
         with nogil:
             rc = psn_tree_signal(&tree, sig)
+        others = unmarked(child, &tree) if sig == SIGKILL else []
         kill_cgroup(child, sig)
         check(rc)
-        return first + members_of(&tree, False), members_of(&tree, True)
+        return first + members_of(&tree, False) + others, members_of(&tree, True)
     finally:
         psn_tree_free(&tree)
 
