@@ -55,7 +55,7 @@ cdef class Shot(Newborn):
     cdef stage_t stage
     cdef bint exited
     cdef bint is_being_born     # its outcome is being taken
-    cdef str asked              # why it is to be stopped as soon as that is done, or None
+    cdef str asked              # why it is to be stopped as soon as that is known, or None
     cdef int64_t asked_grace_ns
     cdef readonly str reason    # why it was ended, None if it was not
     cdef readonly object error  # what it could not be started for, or its output not be kept
@@ -86,6 +86,8 @@ cdef class Shot(Newborn):
     cdef int _look_over(self) except -1
     cdef int _finish(self) except -1
     cdef int _plan_time(self) except -1
+    cdef int _stop_later(self, str reason, int64_t grace_ns) except -1
+    cdef int _abandon(self) except -1
     cdef int _kill_on(self, int64_t now) except -1
     cdef int _signal(self, int sig) except -1
     cdef bint _has_others(self) except -1

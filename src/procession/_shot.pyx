@@ -48,6 +48,9 @@ cdef enum:
     FIRST_PAUSE_NS = 5000000
     LAST_PAUSE_NS = 100000000
 
+# How long an exec may take once the child is to be ended.
+cdef int64_t HUNG_NS = 1000000000
+
 # How long after SIGKILL a tree that is still there is given up: it hangs in the kernel.
 cdef int64_t GIVE_UP_NS = 5000000000
 
@@ -334,6 +337,8 @@ cdef class Shot(Newborn):
             return 0
         if this.stage >= STOPPING:
             return this._kill_on(due)
+        if this.stage == STARTING and this.asked is not None:
+            return this._abandon()
         if terms.timeout_ns >= 0 and due >= this.began_ns + terms.timeout_ns:
             return this.stop("timeout", terms.grace_ns)
         if this.eof_by_ns and due >= this.eof_by_ns:
@@ -358,19 +363,12 @@ cdef class Shot(Newborn):
                 self.kill_ns = min(self.kill_ns, psn_sys_now_ns() + grace_ns)
                 return self._kill_on(psn_sys_now_ns())
             return 0
-        if self.is_being_born:
-            if self.asked is None:
-                self.asked = reason
-                self.asked_grace_ns = grace_ns
-            return 0
+        if self.is_being_born or (self.stage == STARTING and self.fork is None):
+            return self._stop_later(reason, grace_ns)
         self.reason = reason
         if self.stage == WAITING:
             self.stage = OVER
             return 0
-        if self.stage == STARTING and self.fork is None:
-            (<Spawner>self.engine.spawner).abandon(self)
-            self._settle_ends()
-            return self._finish()
         if self.stage == STARTING:
             # Its outcome comes soon, and ends it.
             self.stage = KILLING
@@ -390,6 +388,25 @@ cdef class Shot(Newborn):
             self.stage = STOPPING
             return self._kill_on(self.kill_ns)
         return self._plan_time()
+
+    cdef int _stop_later(self, str reason, int64_t grace_ns) except -1:
+        """Stop when the outcome of the spawn is known: the child may be there already, and
+        have started others. An exec that hangs is not waited for."""
+        if self.asked is None:
+            self.asked = reason
+            self.asked_grace_ns = grace_ns
+        elif grace_ns >= 0 and (self.asked_grace_ns < 0 or grace_ns < self.asked_grace_ns):
+            self.asked_grace_ns = grace_ns
+        if self.is_being_born:
+            return 0
+        self.clock = clock_of(self.engine)
+        return self.clock.set(&self.timer, psn_sys_now_ns() + HUNG_NS)
+
+    cdef int _abandon(self) except -1:
+        self.reason = self.asked
+        (<Spawner>self.engine.spawner).abandon(self)
+        self._settle_ends()
+        return self._finish()
 
     cdef int _kill_on(self, int64_t now) except -1:
         """Go on with ending the tree: look whether it has gone, else press on."""

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 
 import pytest
 
 import procession
-from children import CAT, SLEEP, TRUE, is_gone, sh, until
+from children import CAT, SLEEP, TRUE, is_gone, sh, state, until
 from conduct.test_cancelled_anywhere import attempt, everywhere, load
 from helpers import patience
 from helpers.leash import Leash
@@ -96,6 +97,22 @@ async def test_the_command_is_gone_when_the_cancellation_returns(tmp_path):
         await task
 
     assert is_gone(pid)
+
+
+async def test_a_command_that_the_loop_has_not_heard_of_yet_takes_its_tree_along(tmp_path):
+    path = tmp_path / "pid"
+    script = f"setsid sleep 3600 & echo $! > {path}; wait"
+    task = asyncio.ensure_future(procession.run(sh(script), **PIPES))
+    await asyncio.sleep(0)
+    # No turn of the loop, so the child runs, and its start is still to be told.
+    while not (path.exists() and path.read_text().endswith("\n")):
+        time.sleep(0.001)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert state(int(path.read_text())) in ("", "Z")
 
 
 async def test_a_second_cancellation_does_not_wait_for_the_grace(tmp_path):
