@@ -271,6 +271,8 @@ async def test_what_a_child_does_to_clean_up_is_left_to_it():
         stdout=sp.PIPE,
     )
     await child.stdout.readline()
+    # Before its exec it has the shell's trap, and would lose the signal with it.
+    await until(lambda: [name for _, name in child.descendants()] == ["sleep"])
 
     assert await child.terminate_tree(LONG) == []
 
