@@ -176,9 +176,8 @@ async def test_a_command_that_is_ended_is_not_alive():
     async for result in procession.map([SLEEP, TRUE, SLEEP, SLEEP], concurrency=3):
         assert result.ok
         break
-    await until(lambda: stats().alive == before.alive)
 
-    assert stats().queued == before.queued
+    await until(lambda: (stats().alive, stats().queued) == (before.alive, before.queued))
 
 
 async def test_children_of_the_programs_own_are_not_counted():
