@@ -92,10 +92,10 @@ async def test_two_children_have_trees_of_their_own():
 
 async def test_who_has_set_the_limit_itself_is_found_while_the_parents_lead_there():
     code = f"""
-import os, resource, subprocess
+import resource, signal, subprocess
 resource.setrlimit({RLIMIT_LOCKS}, (5, -1))
 print(subprocess.Popen(["setsid", "sleep", "3600"]).pid, flush=True)
-os.read(0, 1)
+signal.pause()
 """
     child = await sp.create_subprocess_exec(*sh(f"{sys.executable} -c '{code}'; :"), stdout=sp.PIPE)
     grandchild = int(await child.stdout.readline())
