@@ -338,6 +338,22 @@ async def test_the_end_of_an_output_is_waited_for_as_long_as_asked(pipe, caplog)
     assert caplog.messages == [held]
 
 
+async def test_all_that_a_large_pipe_holds_is_there(pipe, tmp_path):
+    size, written = 900_000, tmp_path / "written"
+    holder = f"exec 3<&0; cat <&3 & head -c {size} /dev/zero; echo > {written}; exit 3"
+    options = {"stdout": PIPE, "stdin": pipe[0], "pipesize": 1 << 20, "eof_grace": 0}
+    task = asyncio.ensure_future(procession.run(sh(holder), **options))
+    await asyncio.sleep(0)
+    # No turn of the loop, so nothing is read before the command has ended.
+    while not written.exists():
+        time.sleep(0.001)
+
+    result = await task
+
+    os.write(pipe[1], b"late")
+    assert (result.returncode, len(result.stdout)) == (3, size)
+
+
 async def test_output_within_the_grace_belongs_to_it():
     result = await procession.run(sh("(sleep 0.05; echo late) & exit 3"), stdout=PIPE, eof_grace=60)
 

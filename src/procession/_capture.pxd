@@ -18,12 +18,14 @@ cdef class Capture(ReadEnd):
     cdef long long total(self) noexcept
     # Bytes of them that were left out.
     cdef long long left_out(self) noexcept
+    # Take what the pipe holds now, and close it. The keeper is told of nothing more.
+    cdef int settle(self) except -1
     # All that is kept, with a line where something was left out. Once.
     cdef bytes take(self)
 
     # For this module only.
     cdef int _pump_or_end(self) except -1
-    cdef int _pump(self) except -1
+    cdef int _pump(self, int reads) except -1
     cdef Py_ssize_t _read_some(self) except? -1
     cdef int _keep(self, const char *data, Py_ssize_t n) except -1
     cdef int _make_room(self, Py_ssize_t n) except -1

@@ -6,11 +6,16 @@ from cpython.ref cimport Py_CLEAR
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
+from posix.fcntl cimport fcntl
 
 from procession._ends cimport BUDGET, CHUNK, ReadEnd, WriteEnd
 from procession._engine cimport READER, WRITER, Engine, count
 from procession._psn cimport PSN_POLL_HANGUP, PSN_POLL_READ, psn_sys_read
 from procession._spawn cimport Newborn
+
+cdef extern from "<fcntl.h>" nogil:
+    enum:
+        F_GETPIPE_SZ
 
 cdef extern from "Python.h":
     PyObject *new_block "PyBytes_FromStringAndSize"(char *, Py_ssize_t) except NULL
@@ -61,6 +66,15 @@ cdef class Capture(ReadEnd):
         self.close_fd()
         return 0
 
+    cdef int settle(self) except -1:
+        self.keeper = NULL
+        if not self.eof:
+            self.more = True
+            # Not until it is empty: whoever else writes may never end.
+            self._pump(fcntl(self.fd, F_GETPIPE_SZ) // CHUNK + 1)
+            self._let_go()
+        return 0
+
     cdef int _end(self, exc) except -1:
         # Held, because what is told of the end may drop it.
         cdef Newborn keeper = None if self.keeper == NULL else <Newborn>self.keeper
@@ -75,15 +89,14 @@ cdef class Capture(ReadEnd):
 
     cdef int _pump_or_end(self) except -1:
         try:
-            return self._pump()
+            return self._pump(BUDGET)
         except MemoryError as error:
             if self.eof:
                 raise
             # What comes cannot be kept, so there is nobody to write it for.
             return self._end(error)
 
-    cdef int _pump(self) except -1:
-        cdef int reads = BUDGET
+    cdef int _pump(self, int reads) except -1:
         cdef long long before = self.left_out()
         cdef Py_ssize_t n
         # Whoever is told may be the last to hold the keeper, and that holds this.

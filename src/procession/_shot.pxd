@@ -82,6 +82,7 @@ cdef class Shot(Newborn):
 
     # For this module only.
     cdef int _connect(self) except -1
+    cdef Capture _capture(self, int i)
     cdef bint _failed(self, error) except -1
     cdef int _look_over(self) except -1
     cdef int _finish(self) except -1

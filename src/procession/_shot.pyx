@@ -175,6 +175,7 @@ cdef class Shot(Newborn):
             # Before anything is started, because nothing could be undone without.
             spawner = begin_spawn(engine, self)
         except Exception as error:
+            self.leave_cgroup()
             self.close_ends()
             free_job(self)
             return self._failed(error)
@@ -246,27 +247,27 @@ cdef class Shot(Newborn):
 
     cdef int _connect(self) except -1:
         cdef Engine engine = self.engine
-        cdef Terms terms = self.terms
-        cdef bint keeps_size = terms.spec.pipesize > 0
         if self.ends[0] >= 0:
             self.feed = Feed()
-            self.feed.keeps_size = keeps_size
+            self.feed.keeps_size = self.terms.spec.pipesize > 0
             self.feed.connect(engine, self.ends[0])
             self.ends[0] = -1
-        if self.ends[1] >= 0:
-            self.out = Capture(terms.head, terms.tail)
-            self.out.keeps_size = keeps_size
-            self.out.connect(engine, self.ends[1])
-            self.out.keeper = <void *>self
-            self.ends[1] = -1
-        if self.ends[2] >= 0:
-            self.err = Capture(terms.head, terms.tail)
-            self.err.keeps_size = keeps_size
-            self.err.connect(engine, self.ends[2])
-            self.err.keeper = <void *>self
-            self.ends[2] = -1
+        self.out = self._capture(1)
+        self.err = self._capture(2)
         self.live(engine, self.job.born.pid, self.job.born.pidfd)
         return 0
+
+    cdef Capture _capture(self, int i):
+        cdef Terms terms = self.terms
+        cdef Capture capture
+        if self.ends[i] < 0:
+            return None
+        capture = Capture(terms.head, terms.tail)
+        capture.keeps_size = terms.spec.pipesize > 0
+        capture.connect(self.engine, self.ends[i])
+        capture.keeper = <void *>self
+        self.ends[i] = -1
+        return capture
 
     # What is heard of it
 
@@ -453,10 +454,8 @@ cdef class Shot(Newborn):
         """Take what is in the pipes, and close them."""
         self.close_ends()
         for capture in (self.out, self.err):
-            if capture is not None and not (<Capture>capture).eof:
-                (<Capture>capture).keeper = NULL
-                (<Capture>capture)._ready(0)
-                (<Capture>capture)._let_go()
+            if capture is not None:
+                (<Capture>capture).settle()
         if self.feed is not None:
             self.feed._lose(None)
         return 0

@@ -155,11 +155,11 @@ async def test_a_timeout_of_asyncio_ends_it(tmp_path):
 
 
 async def test_a_cancellation_during_the_end_of_a_timeout(tmp_path):
-    task = asyncio.ensure_future(
-        procession.run(sh(DEAF.format(tmp_path / "pid")), timeout=0.5, grace=3600)
-    )
+    told = tmp_path / "told"
+    script = f"trap 'echo > {told}' TERM; " + DEAF.format(tmp_path / "pid").partition("; ")[2]
+    task = asyncio.ensure_future(procession.run(sh(script), timeout=0.5, grace=3600))
     pid = await ready(tmp_path / "pid")
-    await asyncio.sleep(0.6)
+    await until(told.exists)
 
     for _ in range(2):
         task.cancel()
