@@ -17,7 +17,7 @@ if sys.platform.startswith("linux"):
             "own; use asyncio.create_subprocess_exec here, which has the same interface"
         ) from error
     from procession.batch import Results, map
-    from procession.command import Command
+    from procession.command import Attempt, Command
     from procession.completed import CommandFailed, CommandTimedOut, Completed, Usage
     from procession.limits import Limits
     from procession.loop import EventLoop, SubprocessMixin, install, new_event_loop, uninstall
@@ -37,6 +37,7 @@ if sys.platform.startswith("linux"):
     from procession.waiting import wait_pid
 
     for _public in (
+        Attempt,
         Command,
         CommandFailed,
         CommandTimedOut,
@@ -72,6 +73,7 @@ else:
         DEVNULL,
         PIPE,
         STDOUT,
+        Attempt,
         Command,
         CommandFailed,
         CommandTimedOut,
@@ -108,6 +110,7 @@ __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "Attempt",
     "Command",
     "CommandFailed",
     "CommandTimedOut",

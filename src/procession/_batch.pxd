@@ -28,6 +28,7 @@ cdef class Batch(Sink):
     cdef public bint feeding    # commands still come from elsewhere
     cdef bint ordered
     cdef bint stops_on_error
+    cdef public object prepare  # called with each shot before it is begun, or None
     cdef public object trace    # add(completed) is called with each result, or None
     cdef object ready           # a deque of results
     cdef dict held              # the same by index, where they are ordered
@@ -59,6 +60,7 @@ cdef class Batch(Sink):
     cdef list _wanted_of(self, list queue)
     cdef bint _has_room(self)
     cdef bint _begin_next(self) except -1
+    cdef int _prepare(self, Shot shot) except -1
     cdef int _seat(self, Shot shot) except -1
     cdef int _unseat(self, Shot shot) except -1
     cdef Shot _renewed(self, Shot shot, int attempts)

@@ -227,6 +227,8 @@ cdef class Batch(Sink):
         engine = engine_of(self.loop)
         shot.ended_before = engine.ended
         try:
+            if self.prepare is not None and shot.error is None:
+                self._prepare(shot)
             is_under_way = shot.error is None and shot.begin(engine, self)
         except BaseException:
             # An interruption: nothing was started.
@@ -237,6 +239,14 @@ cdef class Batch(Sink):
         if not is_under_way:
             self._ended(shot)
         return True
+
+    cdef int _prepare(self, Shot shot) except -1:
+        """Have it prepared. What is raised is wrong with this one only."""
+        try:
+            self.prepare(shot)
+        except Exception as error:
+            shot.error = error
+        return 0
 
     cdef int _seat(self, Shot shot) except -1:
         if self.slots:
@@ -256,7 +266,7 @@ cdef class Batch(Sink):
 
     cdef Shot _renewed(self, Shot shot, int attempts):
         """Return the same command once more, for whoever wants its result."""
-        cdef Shot other = Shot(shot.terms, shot.args, shot.index, attempts)
+        cdef Shot other = Shot(shot.terms, shot.item, shot.index, attempts)
         other.future = shot.future
         if shot.index in self.wanted:
             self.wanted[shot.index] = other
@@ -566,11 +576,9 @@ cdef class Batch(Sink):
                 wanted.append(entry)
         return wanted
 
-    def stop(self, grace=None):
-        """Begin nothing more, and end what runs. Every command that was taken gives a result
-        still."""
+    def give_up(self):
+        """Begin nothing more. Every command that was taken gives a result still."""
         cdef Shot shot
-        cdef long long patience = -1 if grace is None else <long long>(grace * 1e9)
         self.closing = True
         self.source = None
         if self.feeder is not None:
@@ -585,6 +593,13 @@ cdef class Batch(Sink):
             # The next one is not made.
             shot.attempts -= 1
             self._give(shot, shot.result())
+        self._look_finished()
+
+    def stop(self, grace=None):
+        """The same, and end what runs."""
+        cdef Shot shot
+        cdef long long patience = -1 if grace is None else <long long>(grace * 1e9)
+        self.give_up()
         for shot in tuple(self.running):
             # One that cannot be ended must not spare the others.
             try:

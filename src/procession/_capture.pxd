@@ -3,7 +3,8 @@ from cpython.object cimport PyObject
 from procession._ends cimport ReadEnd, WriteEnd
 
 
-# One output of a child, gathered without a stream: all of it, or its head and its tail.
+# One output of a child, gathered without a stream: all of it, or its head and its tail; or
+# given to a function as it comes.
 cdef class Capture(ReadEnd):
     cdef void *keeper           # a Newborn, borrowed, as it holds the capture; NULL: nobody
     cdef PyObject *block        # owned: the head, a bytes object that only we know of
@@ -12,6 +13,8 @@ cdef class Capture(ReadEnd):
     cdef char *ring             # owned: the tail, NULL until the head is full
     cdef Py_ssize_t tail        # its size
     cdef long long after        # bytes that came after the head
+    cdef object taker           # the function, None where it is gathered
+    cdef bint relays            # there was one
     cdef readonly object error  # why it has no more, None if the end came in order
 
     # Bytes that came so far.
@@ -20,7 +23,10 @@ cdef class Capture(ReadEnd):
     cdef long long left_out(self) noexcept
     # Take what the pipe holds now, and close it. The keeper is told of nothing more.
     cdef int settle(self) except -1
-    # All that is kept, with a line where something was left out. Once.
+    # Give it to a function instead, in pieces of at most CHUNK bytes. Before it is connected.
+    cdef int relay(self, taker) except -1
+    # All that is kept, with a line where something was left out. Once. None of
+    # what went to a function.
     cdef bytes take(self)
 
     # For this module only.

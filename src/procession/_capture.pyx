@@ -48,6 +48,11 @@ cdef class Capture(ReadEnd):
         engine.watch(self, fd, PSN_POLL_READ)
         return 0
 
+    cdef int relay(self, taker) except -1:
+        self.taker = taker
+        self.relays = True
+        return 0
+
     # What the kernel tells
 
     cdef int _ready(self, uint32_t events) except -1:
@@ -62,6 +67,7 @@ cdef class Capture(ReadEnd):
 
     cdef int _let_go(self) except -1:
         self.keeper = NULL
+        self.taker = None
         self.eof = True
         self.close_fd()
         return 0
@@ -70,8 +76,12 @@ cdef class Capture(ReadEnd):
         self.keeper = NULL
         if not self.eof:
             self.more = True
-            # Not until it is empty: whoever else writes may never end.
-            self._pump(fcntl(self.fd, F_GETPIPE_SZ) // CHUNK + 1)
+            self.stopped = False
+            try:
+                # Not until it is empty: whoever else writes may never end.
+                self._pump(fcntl(self.fd, F_GETPIPE_SZ) // CHUNK + 1)
+            except Exception as error:
+                self.error = error
             self._let_go()
         return 0
 
@@ -82,6 +92,7 @@ cdef class Capture(ReadEnd):
         self.eof = True
         self.error = exc
         self.keeper = NULL
+        self.taker = None
         self.close_fd()
         if keeper is not None:
             keeper._output_ended()
@@ -90,8 +101,8 @@ cdef class Capture(ReadEnd):
     cdef int _pump_or_end(self) except -1:
         try:
             return self._pump(BUDGET)
-        except MemoryError as error:
-            if self.eof:
+        except Exception as error:
+            if self.eof or not (self.relays or isinstance(error, MemoryError)):
                 raise
             # What comes cannot be kept, so there is nobody to write it for.
             return self._end(error)
@@ -102,7 +113,7 @@ cdef class Capture(ReadEnd):
         # Whoever is told may be the last to hold the keeper, and that holds this.
         cdef Capture this = self
         cdef Newborn keeper
-        while this.more and not this.eof:
+        while this.more and not this.eof and not this.stopped:
             if reads == 0:
                 this._schedule()
                 break
@@ -119,6 +130,11 @@ cdef class Capture(ReadEnd):
     cdef Py_ssize_t _read_some(self) except? -1:
         """Read a chunk to where it is kept. Return as psn_sys_read() does."""
         cdef Py_ssize_t n
+        if self.taker is not None:
+            n = psn_sys_read(self.fd, procession_scratch, CHUNK)
+            if n > 0:
+                self.taker(PyBytes_FromStringAndSize(procession_scratch, n))
+            return n
         # Straight into the block when much has come and there is no limit in sight.
         if self.used >= CHUNK and self.after == 0 and (
                 self.head < 0 or self.head - self.used >= CHUNK):
@@ -189,6 +205,8 @@ cdef class Capture(ReadEnd):
     cdef bytes take(self):
         cdef Py_ssize_t at
         cdef bytes data, tail, note
+        if self.relays:
+            return None
         if self.block == NULL:
             data = b""
         else:

@@ -43,7 +43,9 @@ cdef class Sink:
 # One command from its start to its result, without a task, a Process or a stream.
 cdef class Shot(Newborn):
     cdef readonly Terms terms
-    cdef readonly object args   # as given
+    cdef readonly object item   # the command as it was given
+    cdef public object args     # what is run: the same, unless it was prepared
+    cdef object takers          # functions that get (stdout, stderr) as they come, or None
     cdef list argv
     cdef object executable
     cdef Sink sink              # None: nobody wants the result
@@ -54,6 +56,7 @@ cdef class Shot(Newborn):
     cdef psn_timer timer
     cdef stage_t stage
     cdef bint exited
+    cdef bint paused            # no output is taken for now
     cdef bint is_being_born     # its outcome is being taken
     cdef str asked              # why it is to be stopped as soon as that is known, or None
     cdef int64_t asked_grace_ns
@@ -83,6 +86,7 @@ cdef class Shot(Newborn):
     # For this module only.
     cdef int _connect(self) except -1
     cdef Capture _capture(self, int i)
+    cdef int _pause(self, bint paused) except -1
     cdef bint _failed(self, error) except -1
     cdef int _look_over(self) except -1
     cdef int _finish(self) except -1

@@ -146,7 +146,7 @@ cdef class Sink:
 cdef class Shot(Newborn):
     def __cinit__(self, Terms terms, args, long long index=0, int attempts=1):
         self.terms = terms
-        self.args = args
+        self.item = self.args = args
         self.index = index
         self.attempts = attempts
         self.slot = -1
@@ -158,6 +158,31 @@ cdef class Shot(Newborn):
         if self.clock is not None:
             self.clock.unset(&self.timer)
         count(CHILD, -1)
+
+    # What whoever prepares it can do
+
+    def relay(self, out, err):
+        """Give the outputs to functions as they come. Before it is begun."""
+        self.takers = out, err
+
+    def pause(self):
+        """Take no more output, so that the child waits when its pipes are full."""
+        self._pause(True)
+
+    def resume(self):
+        """Take output again."""
+        self._pause(False)
+
+    cdef int _pause(self, bint paused) except -1:
+        self.paused = paused
+        for capture in (self.out, self.err):
+            if capture is not None:
+                (<Capture>capture)._stop(paused)
+        return 0
+
+    def end(self, str reason="cancelled", grace=None):
+        """End the tree, seconds after SIGTERM by SIGKILL."""
+        self.stop(reason, self.terms.grace_ns if grace is None else <int64_t>(grace * 1e9))
 
     # Birth
 
@@ -263,6 +288,9 @@ cdef class Shot(Newborn):
         if self.ends[i] < 0:
             return None
         capture = Capture(terms.head, terms.tail)
+        if self.takers is not None and self.takers[i - 1] is not None:
+            capture.relay(self.takers[i - 1])
+        capture.stopped = self.paused
         capture.keeps_size = terms.spec.pipesize > 0
         capture.connect(self.engine, self.ends[i])
         capture.keeper = <void *>self
@@ -282,7 +310,8 @@ cdef class Shot(Newborn):
         if (self.out is not None and self.out.error is not None) or (
                 self.err is not None and self.err.error is not None):
             # Nobody can take what it writes.
-            self.stop("output limit", self.terms.grace_ns)
+            self.stop("cancelled" if self.takers is not None else "output limit",
+                      self.terms.grace_ns)
         return self._look_over()
 
     cdef int _output_came(self) except -1:

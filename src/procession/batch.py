@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from os import PathLike, fspath
 from typing import Any
 
 from procession._batch import Batch
-from procession.command import Backoff, Command, Options, count_of
+from procession.command import Attempt, Backoff, Command, Options, count_of
 from procession.completed import Completed
 from procession.cpus import usable_cpus
 from procession.trace import Trace
@@ -24,6 +24,16 @@ def drop(batch: Batch) -> None:
         batch.drop()
     else:
         loop.call_soon_threadsafe(batch.drop)
+
+
+# In seconds; what is longer is for ever.
+LONGEST_GRACE = 1e9
+
+
+def seconds_of_grace(grace: float) -> float:
+    if not grace >= 0:
+        raise ValueError(f"grace must be 0 or more seconds, not {grace}")
+    return min(grace, LONGEST_GRACE)
 
 
 class Results:
@@ -95,6 +105,31 @@ class Results:
         if self._feeder is not None and not self._is_feeder_ended:
             self._is_feeder_ended = True
             self._feeder.cancel()
+
+    def give_up(self) -> None:
+        """Begin nothing more; what runs goes on.
+
+        The results of what was taken from the iterable are given still, of what had not
+        begun with the reason "cancelled".
+        """
+        self._batch.give_up()
+        self._batch.wake_consumer()
+
+    def cancel(self, grace: float | None = None) -> None:
+        """Begin nothing more, and end what runs. Again with less grace is fine.
+
+        The results of what was taken from the iterable are given still, with the reason
+        "cancelled".
+
+        Args:
+            grace: how many seconds there are between SIGTERM and SIGKILL. None: as many as
+                each command was given.
+
+        Raises:
+            ValueError: grace is negative, or not a number.
+        """
+        self._batch.stop(None if grace is None else seconds_of_grace(grace))
+        self._batch.wake_consumer()
 
     async def aclose(self) -> None:
         """Begin nothing more, end what runs, and wait for that. Twice is fine.
@@ -183,6 +218,7 @@ def map(
     stop_on_error: bool = False,
     input: Any = None,
     ahead: int | None = None,
+    prepare: Callable[[Attempt], object] | None = None,
     trace: str | PathLike[str] | None = None,
     **options: Any,
 ) -> Results:
@@ -213,6 +249,8 @@ def map(
             sense in several children that read the same input.
         ahead: how many results may wait to be taken, beside as many as run, before no more
             is begun. None: as many as the concurrency.
+        prepare: a function that is called with each Attempt as it is about to be begun, in
+            its slot. What it raises is a "spawn error" of that command.
         trace: a file to write Chrome trace events to, for Perfetto.
         options: further keywords of run(), except check. max_output is 16 MiB.
 
@@ -241,6 +279,7 @@ def map(
         stops_on_error=stop_on_error,
     )
     batch.feeding = asynchronous is not None
+    batch.prepare = prepare
     tracer = None if trace is None else Trace(fspath(trace))
     batch.trace = tracer
     return Results(batch, asynchronous, tracer)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from operator import index
 from os import PathLike
 from subprocess import DEVNULL, PIPE, SubprocessError
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from procession._shot import Terms
+from procession.completed import Reason
 from procession.spec import Spec, Stream
 
 Backoff = float | Callable[[int], float]
@@ -41,6 +42,52 @@ class Command:
     def __repr__(self) -> str:
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
         return f"Command({self.args!r}{options})"
+
+
+class Attempt(Protocol):
+    """An attempt at a command, for the function that `prepare` of map() names.
+
+    It may keep it, and use pause(), resume() and end() for as long as the attempt lasts.
+
+    Attributes:
+        item: the command as it was given.
+        args: what is to be run, as run() takes it: the same, unless it is set to something
+            else, of which the `args` of the result will speak.
+        index: the command's place among all, from 0.
+        slot: a number below the concurrency that no other child has at the same time.
+        attempts: which one this is, from 1. At a limit of the machine one is prepared again.
+        pid: the child's number, 0 until it is known.
+    """
+
+    item: Any
+    args: Any
+    index: int
+    slot: int
+    attempts: int
+    pid: int
+
+    def relay(
+        self, out: Callable[[bytes], object] | None, err: Callable[[bytes], object] | None
+    ) -> None:
+        """Give the outputs that are PIPE to functions, as they come, instead of gathering them.
+
+        Each is called on the loop's thread with a piece of at most 64 KiB. What it raises is
+        the `error` of the result, and ends the command. None gathers.
+        """
+
+    def pause(self) -> None:
+        """Take no more output for now: when its pipes are full the command waits."""
+
+    def resume(self) -> None:
+        """Take output again."""
+
+    def end(self, reason: Reason = "cancelled", grace: float | None = None) -> None:
+        """End it, with all that it has started, for a reason that its result will have.
+
+        Args:
+            grace: how many seconds there are between SIGTERM and SIGKILL. None: as many as
+                the command was given.
+        """
 
 
 def waits_of(backoff: Backoff) -> Callable[[int], float]:

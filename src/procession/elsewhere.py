@@ -22,6 +22,7 @@ __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "Attempt",
     "Command",
     "CommandFailed",
     "CommandTimedOut",
@@ -199,4 +200,5 @@ map = _OnLinuxOnly("map")
 Pool = _OnLinuxOnly("Pool")
 PoolStats = _OnLinuxOnly("PoolStats")
 Results = _OnLinuxOnly("Results")
+Attempt = _OnLinuxOnly("Attempt")
 Command = _OnLinuxOnly("Command")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
 
 from procession._batch import Batch
-from procession.batch import drop
-from procession.command import Options, count_of
+from procession.batch import drop, seconds_of_grace
+from procession.command import Attempt, Options, count_of
 from procession.completed import Completed
 from procession.cpus import usable_cpus
 from procession.trace import Trace
-
-# In seconds; what is longer is for ever.
-LONGEST_GRACE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,14 @@ class Pool:
         self,
         concurrency: int | None = None,
         *,
+        prepare: Callable[[Attempt], object] | None = None,
         trace: str | PathLike[str] | None = None,
         **options: Any,
     ) -> None:
         """
         Args:
             concurrency: how much may run at once. None: as map() has it.
+            prepare: as map() has it.
             trace: a file to write Chrome trace events to, for Perfetto.
             options: keywords of run() and map() that all commands share.
         """
@@ -72,6 +72,7 @@ class Pool:
         self._batch = Batch(
             asyncio.get_running_loop(), self._options.shared, self._options.terms_of, most
         )
+        self._batch.prepare = prepare
         self._trace = None if trace is None else Trace(fspath(trace))
         self._batch.trace = self._trace
         self._is_open = True
@@ -179,10 +180,9 @@ class Pool:
         Raises:
             ValueError: grace is negative, or not a number.
         """
-        if grace is not None and not grace >= 0:
-            raise ValueError(f"grace must be 0 or more seconds, not {grace}")
+        patience = None if grace is None else seconds_of_grace(grace)
         self._is_open = False
-        self._batch.stop(None if grace is None else min(grace, LONGEST_GRACE))
+        self._batch.stop(patience)
         await self.drain()
 
     async def __aenter__(self) -> Pool:
