@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 
 import pytest
 
@@ -244,6 +245,26 @@ async def test_an_attempt_that_is_ended_for_its_time_is_tried_again():
 
     assert result.ok
     assert result.attempts == 2
+
+
+async def test_a_signal_reaches_all_that_an_attempt_has_started():
+    heard, attempts = bytearray(), []
+
+    def prepare(attempt):
+        attempts.append(attempt)
+        attempt.relay(heard.extend, None)
+
+    trap = "trap 'echo $1; exit 0' USR1; echo ready; while :; do sleep 0.01; done"
+    command = sh(f"({trap}) & {trap.replace('exit 0', 'wait; exit 0')}", "heard")
+    results = procession.map([command], stdout=PIPE, prepare=prepare)
+    task = asyncio.ensure_future(all_of(results))
+    await until(lambda: heard.count(b"ready") == 2)
+    attempts[0].send_signal(signal.SIGUSR1)
+
+    (result,) = await task
+    assert result.ok
+    assert heard.count(b"heard") == 2
+    attempts[0].send_signal(signal.SIGUSR1)
 
 
 # Ends in between

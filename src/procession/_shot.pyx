@@ -184,6 +184,11 @@ cdef class Shot(Newborn):
         """End the tree, seconds after SIGTERM by SIGKILL."""
         self.stop(reason, self.terms.grace_ns if grace is None else <int64_t>(grace * 1e9))
 
+    def send_signal(self, int sig):
+        """Send a signal to the tree, if it runs and is not being ended."""
+        if self.stage == RUNNING:
+            self._signal(sig)
+
     # Birth
 
     cdef bint begin(self, Engine engine, Sink sink) except -1:

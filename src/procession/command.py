@@ -81,6 +81,9 @@ class Attempt(Protocol):
     def resume(self) -> None:
         """Take output again."""
 
+    def send_signal(self, sig: int) -> None:
+        """Send a signal to it and to all that it has started, if it runs."""
+
     def end(self, reason: Reason = "cancelled", grace: float | None = None) -> None:
         """End it, with all that it has started, for a reason that its result will have.
 
