@@ -53,16 +53,17 @@ exit status:
   1-100    so many jobs have failed, after all their retries
   101      more than 100 have failed
   255      the command line is wrong, or something else than a job failed
-With --halt now,fail=N or soon,fail=N it is that of the job that stopped the run, and 128+N if
-that died of signal N.
+With --halt it is that of the job that stopped the run for fail=1 and done=1, 128+N if signal N
+ended that and 255 if it was ended for its timeout; for other numbers how many have failed; for N%
+how many percent of all have failed; and 0 for success=N once so many have succeeded.
 
 signals:
   Ctrl-C once      start no more jobs, and let those that run come to their end
   twice            end those with all that they have started: SIGTERM, later SIGKILL
   three times      SIGKILL at once
-SIGTERM and SIGHUP do what Ctrl-C twice does. Afterwards procession dies of the signal itself, as
-a shell expects it of a program. If the reader of the output is gone, as in ... | head, jobs are
-ended.
+SIGTERM and SIGHUP do at once what Ctrl-C does the second time. In the end procession dies of the
+signal itself, as a shell expects it of a program. Ctrl-Z stops the jobs as well, and fg lets them
+go on. When nobody reads the output any more, as in ... | head, the jobs are ended.
 
 environment:
   TMPDIR     where output goes that is kept back and is larger than a mebibyte

@@ -237,7 +237,7 @@ def add_how_many(group: Group) -> None:
         "--backoff",
         "SEC",
         duration,
-        "wait so long before the first retry, and twice as long before each further one (1)",
+        "wait so long before the first retry, and twice as long each time up to a minute (1)",
         default=1.0,
     )
     group.value(

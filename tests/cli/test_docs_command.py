@@ -1,0 +1,62 @@
+"""The examples in docs/command.md print what the page says."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from helpers.examples import environment, lay_out
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/command.md"
+PATIENCE = 60
+
+pytestmark = [
+    pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not beside the tests"),
+    pytest.mark.slow,
+]
+
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.*)\n", re.MULTILINE)
+APART = "\x1c"
+
+
+def sessions():
+    text = PAGE.read_text() if PAGE.exists() else ""
+    for block in BLOCK.findall(text):
+        before, *rest = COMMAND.split(block)
+        assert not before, block
+        yield pytest.param(list(zip(rest[::2], rest[1::2], strict=True)), id=rest[0])
+
+
+def pattern_of(shown):
+    """Return what matches a text in which ... stands for anything."""
+    return re.compile(".*".join(map(re.escape, shown.split("..."))), re.DOTALL)
+
+
+@pytest.mark.parametrize("session", list(sessions()))
+def test_an_example_prints_what_is_shown(session, tmp_path):
+    files, programs = lay_out(tmp_path)
+    apart = f"status=$?; printf '{APART}'; (exit $status)\n"
+
+    done = subprocess.run(
+        ["sh", "-c", "".join(f"{command}\n{apart}" for command, _ in session)],
+        cwd=files,
+        env=environment(programs),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    printed = done.stdout.split(APART)[:-1]
+    assert len(printed) == len(session)
+    for text, (command, shown) in zip(printed, session, strict=True):
+        assert pattern_of(shown).fullmatch(text), (command, text)
+
+
+def test_the_page_has_examples_of_all_that_matters():
+    text = "".join(BLOCK.findall(PAGE.read_text()))
+
+    for part in ("-k", "--pipe", "--joblog", "--resume", "--halt", "--format json", "--results"):
+        assert part in text
