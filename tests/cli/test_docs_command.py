@@ -1,5 +1,6 @@
 """The examples in docs/command.md print what the page says."""
 
+import argparse
 import pathlib
 import re
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 
 from helpers.examples import environment, lay_out
+from procession.cli import foreign, options
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/command.md"
 PATIENCE = 60
@@ -32,6 +34,13 @@ def sessions():
 def pattern_of(shown):
     """Return what matches a text in which ... stands for anything."""
     return re.compile(".*".join(map(re.escape, shown.split("..."))), re.DOTALL)
+
+
+def known_options():
+    parser = argparse.ArgumentParser()
+    options.add_arguments(parser)
+    ours = parser._option_string_actions
+    return {*map(foreign.plain, ours), *foreign.NAMES}
 
 
 @pytest.mark.parametrize("session", list(sessions()))
@@ -60,3 +69,13 @@ def test_the_page_has_examples_of_all_that_matters():
 
     for part in ("-k", "--pipe", "--joblog", "--resume", "--halt", "--format json", "--results"):
         assert part in text
+
+
+def test_the_options_that_the_page_names_are_known():
+    prose = re.sub(r"^```.*?^```$", "", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    quoted = " ".join(re.findall(r"`([^`\n]+)`", prose))
+    named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*|-[a-zA-Z0](?![\w]))", quoted))
+
+    assert {"-k", "--resume", "--sshlogin"} <= named
+    named.remove("-f")  # of tail
+    assert {name for name in named if foreign.plain(name) not in known_options()} == set()

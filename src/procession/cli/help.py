@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import textwrap
 
 from procession.cli.examples import EXAMPLES
 
@@ -92,6 +91,8 @@ class Formatter(argparse.HelpFormatter):
 
 def filled(text: str, width: int, indent: str = "") -> str:
     """Return a text whose lines, but for indented ones and headings, are filled anew."""
+    import textwrap
+
     lines: list[str] = []
     paragraph: list[str] = []
 
