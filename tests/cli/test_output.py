@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import procession
+from children import sh
 from procession.cli import order
 from procession.cli.errors import UsageError
 from procession.cli.jobs import Ended, Job
@@ -189,6 +190,7 @@ async def test_what_was_held_back_is_printed_at_the_end(start, line_buffer):
     assert out == (b"1\n2\n3\n" if line_buffer else b"2\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line_buffer", [False, True])
 async def test_many_results_that_wait_take_few_descriptors(start, line_buffer):
     run = start(keep_order=True, line_buffer=line_buffer)
@@ -256,6 +258,36 @@ async def test_lines_are_printed_as_they_come_and_only_whole(start):
     run.end(2)
 
     assert await run.seen() == (b"two\none more\nfour\nthree\nfive\n", b"")
+
+
+@pytest.mark.slow
+async def test_lines_of_real_children_at_once_are_whole_and_all_there(start):
+    async def work(number):
+        child = await procession.create_subprocess_exec(
+            *sh('seq -f "$1-%g" 20000; seq -f "$1-e%g" 9 >&2', str(number)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        sinks = run.begin(number)
+        await asyncio.gather(*map(relay, (child.stdout, child.stderr), sinks))
+        await child.wait()
+        run.end(number)
+
+    async def relay(stream, sink):
+        while data := await stream.read(10_000):
+            sink(data)
+
+    run = start(line_buffer=True, tag_of=tag_of)
+    await asyncio.gather(*(work(number) for number in range(4)))
+
+    out, err = await run.seen()
+    for seen, form, count in ((out, "{0}-{1}", 20_000), (err, "{0}-e{1}", 9)):
+        lines = seen.decode().splitlines()
+        assert len(lines) == 4 * count
+        for number in range(4):
+            own = [line for line in lines if line.startswith(f"t{number}\t")]
+            expected = [form.format(number, n) for n in range(1, count + 1)]
+            assert own == [f"t{number}\t{line}" for line in expected]
 
 
 async def test_a_last_line_without_its_end_is_printed_as_it_is_at_the_end(start):
@@ -334,6 +366,7 @@ async def test_in_order_a_long_line_waits_as_well(start):
     assert await run.seen() == (b"t2\t" + b"x" * IN_MEMORY * 2 + b"\n", b"")
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.binary(max_size=6)), max_size=30),
     st.permutations([0, 1, 2]),

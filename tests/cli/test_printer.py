@@ -93,6 +93,16 @@ def complain(*args):
     raise AssertionError(args)
 
 
+def inheritable_descriptors():
+    found = set()
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        # The one of the listing is closed again.
+        with contextlib.suppress(OSError):
+            if os.get_inheritable(fd):
+                found.add(fd)
+    return found
+
+
 def is_blocking(fd):
     return not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
 
@@ -135,6 +145,16 @@ def test_a_description_that_others_have_is_never_made_non_blocking(run, ends):
 
     run(main)
     assert is_blocking(ends[1])
+
+
+def test_children_inherit_nothing_of_a_printers(run, ends):
+    async def main(loop):
+        before = inheritable_descriptors()
+        out = Printer(loop, ends[1])
+        assert inheritable_descriptors() == before
+        await out.aclose()
+
+    run(main)
 
 
 def test_closing_waits_for_the_reader(run, ends):
@@ -471,6 +491,49 @@ def test_a_terminal_is_not_made_the_controlling_one(run, terminal):
         run(main)
     assert flags[0] & os.O_NOCTTY
     assert flags[0] & os.O_CLOEXEC
+
+
+CONTROLLING = """
+import asyncio, fcntl, os, termios
+from procession.cli import channel
+from procession.cli.printer import Printer
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+anew = channel.anew
+def refuse(path):
+    if path.startswith("/proc"):
+        raise PermissionError(path)
+    return anew(path)
+channel.anew = refuse
+
+async def main():
+    out = Printer(asyncio.get_running_loop(), 1)
+    opened = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    out.write(b"word")
+    report = f"{opened.count('/dev/tty')} {os.get_blocking(1)} {out.backlog}"
+    os.write(int(os.environ["REPORT"]), report.encode())
+    await out.aclose()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_the_terminal_that_we_were_started_on_may_be_somebody_elses(terminal, pipe):
+    with subprocess.Popen(
+        [sys.executable, "-c", CONTROLLING],
+        stdin=terminal[1],
+        stdout=terminal[1],
+        start_new_session=True,
+        pass_fds=[pipe[1]],
+        env={**os.environ, "REPORT": str(pipe[1])},
+    ) as process:
+        os.close(pipe[1])
+        report = b""
+        while data := os.read(pipe[0], 100):
+            report += data
+    assert process.returncode == 0
+    assert report == b"1 True 0"
 
 
 async def test_errors_to_the_same_pipe_come_in_the_order_of_the_writes(pipe):

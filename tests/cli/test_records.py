@@ -89,6 +89,7 @@ async def test_a_command_that_cannot_be_started_has_the_status_of_a_shell(tmp_pa
     assert (record["user"], record["system"], record["max_rss"]) == (None, None, None)
 
 
+@pytest.mark.slow
 async def test_memory_is_told_where_it_is_the_childs_own():
     small = await procession.run(["true"])
     large = await procession.run(
@@ -109,6 +110,7 @@ def test_output_that_was_not_kept_is_null():
     assert (record["stdout"], record["stderr"]) == (None, None)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200), st.text(max_size=50))
 def test_any_output_comes_back(binary, text):
     record = read(ended_of(binary, text.encode(errors="surrogatepass")))

@@ -123,6 +123,7 @@ print(sorted(os.listdir(sys.argv[1])), sorted(os.listdir(sys.argv[1] + "/1")))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_results_of_those_before(tmp_path):
     mount = f"mount -t tmpfs -o size=1m none {tmp_path}"
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True).returncode:

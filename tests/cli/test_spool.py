@@ -84,6 +84,7 @@ def test_a_file_is_read_in_pieces(spool):
     assert max(map(len, spool.pieces())) <= IN_MEMORY // 2
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 9).map(lambda n: bytes([65 + n]) * (n * 50_000)), max_size=12))
 def test_any_chunks_come_back_in_their_order(chunks):
     spool = Spool()
@@ -158,6 +159,7 @@ spool.close()
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_that_names_the_directory(tmp_path):
     mount = f"mount -t tmpfs -o size=3m none {tmp_path}"
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True).returncode:

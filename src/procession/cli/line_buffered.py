@@ -116,10 +116,12 @@ class Running:
     def finish_attempt(self) -> None:
         lines, self.lines = self.lines, []
         copies, self.copies = self.copies, []
-        for each in lines:
-            each.finish()
-        for copy in copies:
-            copy.close()
+        try:
+            for each in lines:
+                each.finish()
+        finally:
+            for copy in copies:
+                copy.close()
 
 
 class LineBuffered:
