@@ -129,6 +129,7 @@ def test_a_terminal_as_standard_input_is_known(opened):
     try:
         with as_stdin(terminal):
             assert opened("echo").is_terminal
+            assert opened("cat", pipe=True).is_terminal
             assert not opened("echo", ":::", "a").is_terminal
     finally:
         os.close(master)

@@ -8,6 +8,7 @@ import pytest
 
 from children import TIMEOUT
 from helpers.sources import input_options, stdin_of, values_of
+from procession.cli.blocks import blocks, blocks_of_lines
 from procession.cli.packing import repeats
 
 pytestmark = [
@@ -38,6 +39,7 @@ FILES = {
     "null": b"a\0b\nc\0",
     "commas": b"a,b\nc,,d\n",
     "columns": b"a1-b1-c1\n a2 - b2 \n\na3--c3-d3\n",
+    "long": b"".join(b"%0*d\n" % (number % 17 + 1, number) for number in range(200)),
     "odd": b"a\r\n\xff\n\xc3\xa9\n  x  y  \n",
 }
 
@@ -53,9 +55,9 @@ def files(tmp_path, monkeypatch):
     monkeypatch.setenv("PARALLEL_HOME", str(tmp_path))
 
 
-def parallel(*words, **options):
+def parallel(*words, more=(), **options):
     """Return what GNU parallel prints."""
-    argv = ["parallel", "-k", "-j", "2"]
+    argv = ["parallel", "-k", "-j", "2", *more]
     for name, value in options.items():
         for one in value if isinstance(value, list) else [value]:
             argv += [SHORT[name]] if one is True else [SHORT[name], str(one)]
@@ -219,3 +221,25 @@ async def test_packs(template, options):
         return " ".join(word.replace("{}", value) for value in job)
 
     assert theirs == [" ".join(written(word, job) for word in words[1:]) for job in jobs]
+
+
+@pytest.mark.parametrize("size", [20, 64, 100, 5000])
+@pytest.mark.parametrize("name", ["ten", "long", "odd", "two", "empty"])
+async def test_blocks(name, size):
+    with stdin_of(name):
+        theirs = parallel("cat; printf '\\0'", more=["--pipe", "--block", str(size)])
+        os.lseek(0, 0, os.SEEK_SET)
+        ours = [os.fsdecode(block) async for block in blocks(0, size)]
+
+    assert ours == theirs.split("\0")[:-1]
+
+
+@pytest.mark.parametrize("lines", [1, 3, 100])
+@pytest.mark.parametrize("name", ["ten", "two", "empty"])
+async def test_blocks_of_lines(name, lines):
+    with stdin_of(name):
+        theirs = parallel("cat; printf '\\0'", more=["--pipe", "-N", str(lines)])
+        os.lseek(0, 0, os.SEEK_SET)
+        ours = [os.fsdecode(block) async for block in blocks_of_lines(0, lines)]
+
+    assert ours == theirs.split("\0")[:-1]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -31,11 +30,11 @@ class Sources:
 
     Args:
         options: as parsed; those of the input are used, and what tells how long a command
-            line gets.
+            line gets. With --pipe the input is not read here: blocks.py does that.
         positional: the words of the command and all that follows.
 
     Raises:
-        UsageError: a file cannot be opened, or what the options say makes no sense.
+        UsageError: a file or standard input cannot be read, or --delimiter is none.
 
     Attributes:
         words: of the template.
@@ -63,7 +62,9 @@ class Sources:
                         self._sources.append(opened(name, is_linked))
                 else:
                     self._sources.append(Source("arguments", is_linked, names))
-            if not (self._sources or options.pipe):
+            if options.pipe:
+                opened("-", False)
+            elif not self._sources:
                 self._sources.append(opened("-", False))
             if sum(source.fd == STDIN for source in self._sources) > 1:
                 raise UsageError("standard input can be one source only")
@@ -76,8 +77,9 @@ class Sources:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody is asked to type the values."""
-        return any(source.fd == STDIN and os.isatty(STDIN) for source in self._sources)
+        """Whether somebody is asked to type the input."""
+        reads = self._options.pipe or any(source.fd == STDIN for source in self._sources)
+        return reads and os.isatty(STDIN)
 
     def close(self) -> None:
         """Close the files. Twice is fine; batches() must have ended or been closed."""
@@ -88,8 +90,7 @@ class Sources:
     async def count(self) -> int | None:
         """Return the number of jobs, as total then has it; None if only reading tells.
 
-        Regular files are read for it, from the page cache if one is lucky, which does not
-        disturb batches().
+        Regular files are read for it beside batches(), which may go on meanwhile.
 
         Raises:
             OSError: a file cannot be read.
@@ -136,6 +137,8 @@ class Sources:
 
         So --resume finds the same jobs under the same numbers.
         """
+        import random
+
         jobs: list[Row] = []
         async with aclosing(self._packed()) as lists:
             async for some in lists:
