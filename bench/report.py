@@ -1,17 +1,7 @@
 """A result as text for a terminal."""
 
 from catalog import LIMIT
-
-
-def number(value):
-    """Three digits that matter, without an exponent."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    if value >= 10:
-        return f"{value:.1f}"
-    if value >= 1:
-        return f"{value:.2f}"
-    return f"{value:.3f}"
+from procession.cli.bench.table import number
 
 
 def times(value):

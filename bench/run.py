@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 
 import catalog
-import machine
 import report
 import summary
 from build import build
 from measure import Refused
 from players import Failed, Limit, Missing, Worker
+from procession.cli.bench import machine
 
 
 def main():

@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import machine
+from procession.cli.bench import machine
 from soak_tasks import Ledger, Wrong, out_of_descriptors
 
 AT_ONCE = 12

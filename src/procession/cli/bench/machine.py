@@ -1,10 +1,12 @@
 """Where a result was made."""
 
+from __future__ import annotations
+
 import os
 import platform
 
 
-def describe():
+def describe() -> dict[str, str | int | float]:
     """Return what a reader needs to compare a result with another machine's."""
     return {
         "cpu": cpu_model(),
@@ -16,7 +18,7 @@ def describe():
     }
 
 
-def cpu_model():
+def cpu_model() -> str:
     with open("/proc/cpuinfo") as cpuinfo:
         for line in cpuinfo:
             name, _, value = line.partition(":")
