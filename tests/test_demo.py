@@ -1,4 +1,4 @@
-"""The demo and the rest of `python -m procession`, with real programs around it."""
+"""The demo, with real programs around it."""
 
 import contextlib
 import os
@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-import procession
 from procession import demo
 
 PROGRAM = (sys.executable, "-m", "procession")
@@ -156,29 +155,15 @@ def test_ctrl_c_ends_the_demo_at_once_without_noise(sizes, program, send):
         send(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE)
 
-    assert (process.returncode, errors) == (130, b"")
+    assert (process.returncode, errors) == (-signal.SIGINT, b"")
     assert output.endswith(b"\nInterrupted.\n")
     until(lambda: not members(process.pid))
 
 
-def test_without_arguments_it_shows_its_help():
-    status, output, errors = run()
+@pytest.mark.parametrize("arguments", [["--lines=0"], ["--mib", "much"], ["--nonsense"]])
+def test_what_the_demo_does_not_know_is_a_usage_error(arguments):
+    status, output, errors = run("demo", *arguments)
 
-    assert (status, errors) == (0, "")
-    assert (status, output, errors) == run("--help")
-    assert output.startswith("usage: python -m procession ")
-    assert "demo" in output
-
-
-def test_it_tells_its_version():
-    assert run("--version") == (0, f"procession {procession.__version__}\n", "")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["--nonsense"], ["demo", "--lines=0"], ["demo", "--mib", "much"]]
-)
-def test_what_it_does_not_know_is_a_usage_error(arguments):
-    status, output, errors = run(*arguments)
-
-    assert (status, output) == (2, "")
-    assert errors.startswith("usage: python -m procession ")
+    assert (status, output) == (255, "")
+    assert errors.startswith("procession demo: ")
+    assert errors.endswith(" (procession demo --help tells more)\n")

@@ -1,4 +1,4 @@
-"""`python -m procession demo`: the package at work, beside asyncio doing the same.
+"""`procession demo`: the package at work, beside asyncio doing the same.
 
 Each part runs in an interpreter of its own, once per implementation, so that its time,
 CPU and peak memory belong to it alone.
@@ -38,8 +38,6 @@ STARTING = 16
 PER_CHILD = 3
 PER_START = 6
 SPARE_DESCRIPTORS = 64
-
-INTERRUPTED = 130
 
 
 class WrongAnswer(Exception):
@@ -381,4 +379,4 @@ def main(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if not options.part:
             say("\nInterrupted.")
-        return INTERRUPTED
+        raise
