@@ -44,7 +44,7 @@ def test_without_arguments_it_shows_its_help(way):
     assert (status, errors) == (0, "")
     assert (status, output, errors) == run("--help", way=way)
     assert output.startswith("usage: procession ")
-    for name in ("run", "demo", "completion"):
+    for name in ("run", "bench", "demo", "completion"):
         assert re.search(rf"^    {name}$|^    {name} ", output, re.MULTILINE)
 
 

@@ -38,7 +38,7 @@ def test_what_one_command_needs_is_imported_for_no_other(arguments):
     imported = imported_for(*arguments)
 
     assert "argparse" in imported
-    for name in ("rich", "matplotlib", "procession.demo"):
+    for name in ("rich", "matplotlib", "procession.demo", "procession.cli.bench.command"):
         assert name not in imported
 
 

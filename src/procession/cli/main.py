@@ -42,6 +42,11 @@ COMMANDS: Final = {
         "procession.cli.runner",
         parses=True,
     ),
+    "bench": Command(
+        "measure procession beside asyncio, uvloop and subprocess on this machine",
+        "procession.cli.bench.command",
+        "procession.cli.bench.command",
+    ),
     "demo": Command(
         "show the package at work, beside asyncio doing the same",
         "procession.demo",
