@@ -259,3 +259,20 @@ def test_every_workload_is_described_and_has_the_programs_it_names():
         part = name[len(name.split("-")[0]) :]
         assert f"`{name}`" in text or f"`{part}`" in text
         assert not program or (BENCH / "limit" / f"{program}.c").exists()
+
+
+@pytest.mark.skipif(
+    not pathlib.Path(sys.executable).with_name("procession").exists(),
+    reason="the command is not installed beside the interpreter",
+)
+def test_the_start_is_compared_with_an_idle_interpreters(tmp_path):
+    file = tmp_path / "startup.json"
+
+    done = tool("startup.py", "--rounds=2", "--json", file)
+
+    result = json.loads(file.read_text())
+    assert (done.returncode in (0, 1), done.stderr) == (True, "")
+    assert result["python -c pass"]["cpu_ratio"] == 1
+    for name, figures in result.items():
+        assert name in done.stdout
+        assert figures["cpu_ratio"] > 0
