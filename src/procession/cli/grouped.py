@@ -35,6 +35,11 @@ class Grouped:
         # Of the jobs that run.
         self._spools: dict[int, tuple[Spool, Spool]] = {}
 
+    @property
+    def first(self) -> int | None:
+        """See Output."""
+        return None if self._order is None else self._order.first
+
     def begin(self, job: Job) -> tuple[Sink, Sink]:
         """See Output."""
         number = job.number

@@ -153,6 +153,11 @@ class LineBuffered:
         out, err = self._printers
         return out.is_full or err.is_full
 
+    @property
+    def first(self) -> int | None:
+        """See Output."""
+        return None if self._order is None else self._order.first
+
     def begin(self, job: Job) -> tuple[Sink, Sink]:
         """See Output."""
         number = job.number

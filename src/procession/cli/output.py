@@ -22,6 +22,10 @@ class Output(Protocol):
     def is_full(self) -> bool:
         """Whether no more should be read from the jobs until a printer's on_low() is called."""
 
+    @property
+    def first(self) -> int | None:
+        """The number of the job for which others are held back, None if none are."""
+
     def begin(self, job: Job) -> tuple[Sink | None, Sink | None]:
         """Begin an attempt of a job, in the order in which output is to come, if there is one.
 
@@ -52,6 +56,7 @@ class Direct:
     """
 
     is_full = False
+    first = None
 
     def __init__(self, sink: Sink | None) -> None:
         self._sink = sink

@@ -29,9 +29,10 @@ class Printer:
         stopped: whether all is dropped.
         on_broken: called once, when the reader has gone.
         on_error: called once, with another error, such as that of a full disk.
+        on_full: called when `is_full` becomes true.
         on_low: called when enough has gone for `is_full` to be no longer true.
         before, after: called around all that is written in one go, so that something else
-            on the same terminal can step aside. None of these five may write.
+            on the same terminal can step aside. None of these six may write.
         at_line_start: whether what has been written ended with a newline.
     """
 
@@ -40,6 +41,7 @@ class Printer:
         self.at_line_start = True
         self.on_broken: Callable[[], None] | None = None
         self.on_error: Callable[[OSError], None] | None = None
+        self.on_full: Callable[[], None] | None = None
         self.on_low: Callable[[], None] | None = None
         self.before: Callable[[], None] | None = None
         self.after: Callable[[], None] | None = None
@@ -97,8 +99,10 @@ class Printer:
         if not self._busy:
             self._busy = True
             self._go_on()
-        if self._backlog.size > HIGH:
+        if self._backlog.size > HIGH and not self._full:
             self._full = True
+            if self.on_full is not None:
+                self.on_full()
 
     def _go_on(self) -> None:
         """Write for one turn, and see to it that the rest is written."""

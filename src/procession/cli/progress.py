@@ -85,6 +85,10 @@ class Progress:
         if not ended.result.ok:
             self._failed += 1
 
+    def cancel(self, job: Job) -> None:
+        """Note that a job was ended, and has no result."""
+        self._running.pop(job.number, None)
+
     def skip(self, count: int = 1) -> None:
         """Note that jobs need not be run: they are done, and do not count for the rate."""
         self._skipped += count

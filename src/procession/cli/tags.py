@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 
 from procession.cli.jobs import Job
+from procession.cli.placeholders import Given, finder
+from procession.cli.words import argument
 
 TagOf = Callable[[Job], str]
 
@@ -36,3 +38,18 @@ def tagged(pieces: Iterator[bytes], tag: bytes) -> Iterator[bytes]:
         else:
             yield tagged_lines(piece, tag)
         within_line = not piece.endswith(b"\n")
+
+
+def values_as_tag(job: Job) -> str:
+    """The tag of --tag."""
+    return " ".join(job.values)
+
+
+def tag_from(text: str, replacement: str) -> TagOf:
+    """Return what makes the tag of --tagstring, in which `\\t` is a tab, as GNU parallel has it."""
+    word = argument(text.replace("\\t", "\t"), finder(replacement), joined=True)
+
+    def tag(job: Job) -> str:
+        return " ".join(word.words(Given(job.values, job.values, job.number, job.slot)))
+
+    return tag
