@@ -118,6 +118,14 @@ CONTEXTS = [
     ("x=$(cat <<E\n{}x\nE\n); printf '%s\\0' \"$x\"", "Vx"),
     ("x=`cat <<E\n{}x\nE\n`; printf '%s\\0' \"$x\"", "Vx"),
     ("x=`cat <<E\n{}x\nE`; printf '%s\\0' \"$x\"", "Vx"),
+    ("printf '%s\\0' \"$`printf %s {}x`\"", "$Vx"),
+    ("x=v; printf '%s\\0' $x\\\n{}", "vV"),
+    ("x=v; printf '%s\\0' \"$x\\\n{}\"", "vV"),
+    ("xy=v; printf '%s\\0' \"$x\\\ny{}${x\\\ny\\\n-{}}\"", "vVv"),
+    ("printf '%s\\0' {}\\\n0>&1", "V0"),
+    ("printf '%s\\0' \"$(\\\n(printf %s {}x) )\"", "Vx"),
+    ("printf '%s\\0' \"$(ca\\\nse a in a) printf %s {}x;; esac)\"", "Vx"),
+    ("printf '%s\\0' $((1)\\\n)\"{}\"", "1V"),
     ("printf '%s\\0' $((1+2)){}", "3V"),
     ("{ printf '%s\\0' {}; } 2>&1 | cat", "V"),
     ("(printf '%s\\0' {})", "V"),
@@ -248,6 +256,12 @@ def test_all_but_placeholders_is_as_it_was_written(text):
 
 def test_what_is_a_variable_to_the_shell_is_no_placeholder():
     assert rendered("x ${1} ${#} \\{} ${1-{}}", "V") == "x ${1} ${#} \\{} ${1-V}"
+
+
+@pytest.mark.parametrize("text", ["x $\\\n{y-{}}", "x <\\\n<E\n{}\nE"])
+def test_an_operator_that_goes_on_in_the_next_line_is_an_error_at_once(text):
+    with pytest.raises(UsageError, match="a line goes on behind"):
+        Template([text], shell=True)
 
 
 def test_comments_are_left_out():

@@ -29,13 +29,19 @@ from procession.cli.quoting import (
     quote_always,
 )
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]|[@*#?$!-]")
+# A line goes on behind it: sh takes it away before it looks for words.
+CONTINUED = "\\\n"
+GAP = r"(?:\\\n)*"
+LETTERS = r"[A-Za-z_](?:[A-Za-z0-9_]|\\\n)*"
+NAME = re.compile(rf"{LETTERS}|[0-9]|[@*#?$!-]")
 BRACES = re.compile(
-    r"\$\{(?:#?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])|#)"
+    rf"\$\{{{GAP}(?:#?{GAP}(?:{LETTERS}|[0-9]+|[@*#?$!-])|#){GAP}"
     r"(?P<operator>\}|:?[-=?+]|##?|%%?|[/^,:@\[])"
 )
+GAPS = re.compile(GAP)
+END_OF_EXPRESSION = re.compile(rf"\){GAP}\)")
 # A number beside one of these would be that of a descriptor.
-REDIRECTION = re.compile(r"[0-9]*[<>]")
+REDIRECTION = re.compile(r"(?:[0-9]|\\\n)*[<>]")
 DELIMITER = re.compile(r"""(-?)[ \t]*((?:'[^']*'|"[^"]*"|\\.|[^\s|&;<>()'"\\])+)""", re.DOTALL)
 BACKQUOTES = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 ESCAPES = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
@@ -62,6 +68,7 @@ def read_shell(text: str, find: re.Pattern[str], *, joined: bool) -> list[Node]:
 
 def substitution(reader: Reader) -> list[Node]:
     """Read the commands of `$( )` to the parenthesis that ends them."""
+    reader.position = reader.after_gap(reader.position)
     nodes = merged([*Commands(reader).read(inside=True), ")"])
     # Two parentheses would begin an expression.
     is_subshell = isinstance(nodes[0], str) and nodes[0].startswith("(")
@@ -89,6 +96,11 @@ class Reader:
             return None
         self.position = match.end()
         return Placeholder(match)
+
+    def after_gap(self, position: int) -> int:
+        """Return where the line goes on, if it ends there with a backslash."""
+        match = GAPS.match(self.text, position)
+        return match.end() if match else position
 
     def is_placeholder_at(self, position: int) -> bool:
         return self.find.match(self.text, position) is not None
@@ -183,9 +195,15 @@ class Reader:
             end = found.start() if found else match.end()
             self.position = end
             name = text[position + 1 : end]
-            return [f"${{{name}}}" if self.is_placeholder_at(end) else f"${name}"]
+            if self.is_placeholder_at(self.after_gap(end)):
+                return [f"${{{name.replace(CONTINUED, '')}}}"]
+            return [f"${name}"]
+        if text.startswith(CONTINUED, position + 1):
+            raise UsageError(f"a line goes on behind a dollar sign in the command: {text}")
         self.position += 1
-        return ["\\$" if self.is_placeholder_at(self.position) else "$"]
+        # Neither a value nor what is written for backquotes makes a variable of it.
+        is_beside = self.is_placeholder_at(self.position) or text.startswith("`", self.position)
+        return ["\\$" if is_beside else "$"]
 
     def arithmetic(self) -> list[Node] | None:
         """Read an expression; return None, with nothing read, if it is a substitution."""
@@ -198,9 +216,10 @@ class Reader:
             if placeholder:
                 nodes.append(Quoted(placeholder, in_arithmetic))
             elif char == ")" and depth == 0:
-                if not self.text.startswith("))", self.position):
+                match = END_OF_EXPRESSION.match(self.text, self.position)
+                if match is None:
                     break
-                return [*nodes, self.take(2)]
+                return [*nodes, self.take(len(match[0]))]
             elif char == "$":
                 nodes += self.dollar(in_arithmetic)
             elif char == "`":
@@ -313,7 +332,7 @@ class Commands:
                 reader.position = len(reader.text) if end < 0 else end
             elif char in "<>":
                 self.redirect()
-            elif reader.text.startswith("\\\n", reader.position):
+            elif reader.text.startswith(CONTINUED, reader.position):
                 (self.word or self.nodes).append(reader.take(2))
             elif char in "\n;&|(":
                 self.operator()
@@ -344,6 +363,7 @@ class Commands:
             return quote_always
         if self.is_first:
             before = "".join(node for node in self.word if isinstance(node, str))
+            after = reader.after_gap(after)
             follows = reader.text[after : after + 1]
             if self.word and "=" not in before:
                 return quote_always
@@ -368,6 +388,8 @@ class Commands:
         reader = self.reader
         was_first = self.is_first
         self.end_word()
+        if reader.text.startswith(CONTINUED, reader.position + 1):
+            raise UsageError(f"a line goes on behind < or > in the command: {reader.text}")
         if self.nodes and str(self.nodes[-1]).isdigit():
             self.is_first = was_first
         if reader.text.startswith("<<<", reader.position):
@@ -425,6 +447,7 @@ class Commands:
         if not word:
             return
         text = "".join(node if isinstance(node, str) else "{}" for node in word)
+        text = text.replace(CONTINUED, "")
         if self.is_target:
             self.is_target = False
         elif text == "in" and self.open and self.open[-1] == "case":
