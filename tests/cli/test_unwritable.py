@@ -31,7 +31,9 @@ def small_disk(tmp_path):
 
 
 def test_head_ends_the_jobs_and_the_run_without_a_word(tmp_path):
-    script = f"{' '.join(RUN)} -j2 --shell 'echo {{}}; [ {{}} -lt 3 ] || sleep 3600' | head -n 2"
+    # The fourth would sleep if the third did not say something that nobody reads.
+    job = "echo {}; [ {} -ne 4 ] || exec sleep 3600"
+    script = f"{' '.join(RUN)} -j2 --shell '{job}' | head -n 2"
     pipeline = ["bash", "-c", f"seq 100 | {script}; echo ${{PIPESTATUS[1]}}"]
 
     done = subprocess.run(pipeline, capture_output=True, env=environment(), timeout=60)

@@ -102,8 +102,8 @@ class Run:
         self._results: Results = map(
             self._feeding.jobs(),
             concurrency=jobs,
-            # What is taken may begin at once, if jobs are to begin at their time only.
-            ahead=0 if self._feeding.waits else jobs,
+            # What is taken begins as soon as there is a slot, whatever others have said by then.
+            ahead=0 if self._feeding.waits or options.halt is not None else jobs,
             prepare=self._launcher.prepare,
             trace=options.trace,
             **options_for(options),

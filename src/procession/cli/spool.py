@@ -29,7 +29,7 @@ class Spool:
     directory that tempfile.gettempdir() names, and goes with the process whatever ends it.
 
     Attributes:
-        size: how many bytes there are.
+        size: how many bytes came.
     """
 
     __slots__ = ("_data", "_file", "_place", "size")
@@ -113,8 +113,7 @@ class Spool:
             yield piece
 
     def close(self) -> None:
-        """Drop the bytes. Twice is fine."""
-        self.size = 0
+        """Drop the bytes, but not the memory of how many they were. Twice is fine."""
         self._data = b""
         if self._file is not None:
             self._file.close()

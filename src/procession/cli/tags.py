@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from procession.cli.jobs import Job
-from procession.cli.placeholders import Given, finder
-from procession.cli.words import argument
+from procession.cli.placeholders import label
 
 TagOf = Callable[[Job], str]
 
@@ -47,9 +46,5 @@ def values_as_tag(job: Job) -> str:
 
 def tag_from(text: str, replacement: str) -> TagOf:
     """Return what makes the tag of --tagstring, in which `\\t` is a tab, as GNU parallel has it."""
-    word = argument(text.replace("\\t", "\t"), finder(replacement), joined=True)
-
-    def tag(job: Job) -> str:
-        return " ".join(word.words(Given(job.values, job.values, job.number, job.slot)))
-
-    return tag
+    render = label(text.replace("\\t", "\t"), replacement=replacement)
+    return lambda job: render(job.values, job.number, job.slot)
