@@ -21,12 +21,17 @@ RUN = [*PROCESSION, "run"]
 
 SOURCES = str(Path(__file__).parents[2] / "src")
 
-# A terminal is a session's own from within only.
+# What whoever runs the tests ignores, as nohup and shells in the background do, users do not.
 LEAD = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+import fcntl, os, signal, sys, termios
+for name in "SIGINT", "SIGQUIT", "SIGHUP", "SIGTERM", "SIGTSTP":
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
+if os.isatty(0):
+    # A terminal is a session's own from within only.
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
+LEADING = [sys.executable, "-c", LEAD]
 
 
 def environment(**changes):
@@ -61,7 +66,8 @@ def started(*words, command=RUN, **options):
         "env": environment(),
         **options,
     }
-    with subprocess.Popen([*command, *words], start_new_session=True, **options) as process:
+    argv = [*LEADING, *command, *words]
+    with subprocess.Popen(argv, start_new_session=True, **options) as process:
         try:
             yield process
         finally:
@@ -94,7 +100,7 @@ class Terminal:
         # Open, because when all is closed a terminal reports an error instead of an end.
         self._slave = slave
         self.process = subprocess.Popen(
-            [sys.executable, "-c", LEAD, *argv],
+            [*LEADING, *argv],
             stdin=slave,
             stdout=slave if stdout is None else stdout,
             stderr=slave,

@@ -23,10 +23,10 @@ class Interruptible(Protocol):
 
 # What Ctrl-C does the first time, the second and from then on; SIGTERM and SIGHUP begin with
 # the second.
-STEPS = (
-    Interruptible.begin_no_more,
-    Interruptible.end_jobs,
-    Interruptible.kill_jobs,
+STEPS: tuple[Callable[[Interruptible], None], ...] = (
+    lambda jobs: jobs.begin_no_more(),
+    lambda jobs: jobs.end_jobs(),
+    lambda jobs: jobs.kill_jobs(),
 )
 FIRST_STEPS = {signal.SIGINT: 0, signal.SIGTERM: 1, signal.SIGHUP: 1}
 
