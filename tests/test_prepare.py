@@ -267,6 +267,18 @@ async def test_a_signal_reaches_all_that_an_attempt_has_started():
     attempts[0].send_signal(signal.SIGUSR1)
 
 
+async def test_a_signal_to_one_that_is_being_started_reaches_it_then():
+    # Sent in the turn of the loop in which it is begun.
+    loop = asyncio.get_running_loop()
+    results = procession.map(
+        [["sleep", "3600"]],
+        prepare=lambda attempt: loop.call_soon(attempt.send_signal, signal.SIGTERM),
+    )
+
+    (result,) = await all_of(results)
+    assert (result.reason, result.returncode) == ("signal", -signal.SIGTERM)
+
+
 # Ends in between
 
 

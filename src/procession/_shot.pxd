@@ -56,6 +56,7 @@ cdef class Shot(Newborn):
     cdef psn_timer timer
     cdef stage_t stage
     cdef bint exited
+    cdef int early_signal       # to be sent as soon as it is there, the last of several
     cdef bint paused            # no output is taken for now
     cdef bint is_being_born     # its outcome is being taken
     cdef str asked              # why it is to be stopped as soon as that is known, or None

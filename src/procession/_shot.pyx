@@ -185,9 +185,11 @@ cdef class Shot(Newborn):
         self.stop(reason, self.terms.grace_ns if grace is None else <int64_t>(grace * 1e9))
 
     def send_signal(self, int sig):
-        """Send a signal to the tree, if it runs and is not being ended."""
+        """Send a signal to the tree, if it is not being ended: as soon as it is there."""
         if self.stage == RUNNING:
             self._signal(sig)
+        elif self.stage == STARTING:
+            self.early_signal = sig
 
     # Birth
 
@@ -271,6 +273,8 @@ cdef class Shot(Newborn):
         if self.feed is not None:
             self.feed.put(self.terms.input or b"")
             self.feed.finish()
+        if self.early_signal:
+            self._signal(self.early_signal)
         if self.asked is not None:
             self.stop(self.asked, self.asked_grace_ns)
         return 0

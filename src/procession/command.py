@@ -82,7 +82,11 @@ class Attempt(Protocol):
         """Take output again."""
 
     def send_signal(self, sig: int) -> None:
-        """Send a signal to it and to all that it has started, if it runs."""
+        """Send a signal to it and to all that it has started, if it is not being ended.
+
+        It reaches one that is being started as soon as that has happened, of several signals
+        the last.
+        """
 
     def end(self, reason: Reason = "cancelled", grace: float | None = None) -> None:
         """End it, with all that it has started, for a reason that its result will have.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli import amounts
+from procession.cli.arguments import amounts
 from procession.cli.errors import UsageError
 
 READERS = (

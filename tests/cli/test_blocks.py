@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from children import TIMEOUT
 from helpers.leftovers import resident
-from procession.cli.blocks import READ, blocks, blocks_of_lines
+from procession.cli.inputs.blocks import READ, blocks, blocks_of_lines
 
 lines = st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b"") + b"\n"))
 data = st.tuples(lines, st.binary(max_size=3)).map(lambda parts: b"".join(parts[0]) + parts[1])

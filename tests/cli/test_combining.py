@@ -5,7 +5,7 @@ from itertools import chain, cycle, islice, product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli.combining import LARGEST, Combination, how_many
+from procession.cli.inputs.combining import LARGEST, Combination, how_many
 
 rows = st.lists(st.lists(st.text("ab", max_size=2), min_size=1, max_size=2).map(tuple), max_size=5)
 flagged = st.lists(st.tuples(rows, st.booleans()), max_size=3)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli import options, parsing
+from procession.cli.arguments import options, parsing
+from procession.cli.arguments.values import Jobs, Load, Timeout
 from procession.cli.errors import UsageError
-from procession.cli.values import Jobs, Load, Timeout
 
 DEFAULTS = {
     "command": [],
@@ -323,7 +323,7 @@ def test_a_value_that_is_none_is_named_with_its_option(words, message):
 
 
 def test_a_rule_for_stopping_is_read_and_named_once_where_it_is_wrong():
-    pytest.importorskip("procession.cli.halting")
+    pytest.importorskip("procession.cli.control.halting")
 
     assert read("--halt", "never") == {}
     assert read("--halt", "-1") == read("--halt-on-error=soon,success=1") != {}

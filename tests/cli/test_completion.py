@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from helpers import patience
-from procession.cli import complete_bash, complete_fish, complete_zsh, completion, main
+from procession.cli import main
+from procession.cli.completion import complete_bash, complete_fish, complete_zsh, completion
 
 SCRIPTS = {"bash": complete_bash, "zsh": complete_zsh, "fish": complete_fish}
 

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from procession.cli import options
+from procession.cli.arguments import options
 from procession.cli.errors import UsageError
 
 

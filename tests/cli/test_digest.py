@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli.digest import ERROR, Digest
+from procession.cli.summary.digest import ERROR, Digest
 
 VALUES = st.one_of(
     st.just(0.0),

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from helpers.examples import environment, lay_out
-from procession.cli import foreign, options
+from procession.cli.arguments import foreign, options
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/command.md"
 PATIENCE = 60

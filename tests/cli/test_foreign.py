@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from procession.cli import foreign, options, parsing
+from procession.cli.arguments import foreign, options, parsing
 from procession.cli.errors import UsageError
 
 # For the use of GNU parallel itself or its makers, retired there, or no names at all.

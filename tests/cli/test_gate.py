@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
+from procession.cli.control.gate import FRESH, LONGEST_PAUSE, SHORTEST_PAUSE, Gate
+from procession.cli.control.machine import Memory, running_tasks
 from procession.cli.errors import UsageError
-from procession.cli.gate import FRESH, LONGEST_PAUSE, SHORTEST_PAUSE, Gate
-from procession.cli.machine import Memory, running_tasks
 
 GIB = 1024**3
 MOUNT_V2 = "41 31 0:38 / {point} rw,relatime shared:9 - cgroup2 cgroup2 rw"

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from helpers.ended import ended, run_parallel
+from procession.cli.control.halting import Halt, Halting
 from procession.cli.errors import UsageError
-from procession.cli.halting import Halt, Halting
 
 
 def feed(text, returncodes, total=None):

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from procession.cli import options
-from procession.cli.examples import EXAMPLES
-from procession.cli.help import AFTER, filled
+from procession.cli.arguments import options
+from procession.cli.arguments.examples import EXAMPLES
+from procession.cli.arguments.help import AFTER, filled
 
 SECTIONS = (
     "arguments",
@@ -102,7 +102,7 @@ def test_there_are_many_examples():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.line)
 def test_an_example_is_shown_and_its_options_exist(monkeypatch, tmp_path, example):
     if "--halt" in example.line:
-        pytest.importorskip("procession.cli.halting")
+        pytest.importorskip("procession.cli.control.halting")
     monkeypatch.chdir(tmp_path)
 
     options.parse(new_parser(), ours(example.line))
@@ -122,7 +122,7 @@ def test_the_files_of_the_options_import_nothing_heavy_by_themselves():
         "import sys, types; package = types.ModuleType('procession')\n"
         "package.__path__ = [sys.argv[1]]; sys.modules['procession'] = package\n"
         "import argparse\n"
-        "from procession.cli import options\n"
+        "from procession.cli.arguments import options\n"
         "parser = argparse.ArgumentParser(); options.add_arguments(parser)\n"
         "options.parse(parser, ['-j', '4', '--timeout', '1m', 'true'])\n"
         "print(*sys.modules)\n"

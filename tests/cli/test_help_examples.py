@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from helpers.examples import environment, lay_out
-from procession.cli.examples import EXAMPLES
+from procession.cli.arguments.examples import EXAMPLES
 
 PATIENCE = 60
 

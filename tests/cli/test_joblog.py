@@ -11,9 +11,9 @@ import pytest
 import procession
 from helpers.ended import Output, ended, run_parallel
 from procession.cli.errors import UsageError
-from procession.cli.exits import exit_of
-from procession.cli.joblog import Joblog, JoblogError
-from procession.cli.jobs import Ended, Job
+from procession.cli.log.exits import exit_of
+from procession.cli.log.joblog import Joblog, JoblogError
+from procession.cli.run.jobs import Ended, Job
 
 HEADER = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n"
 
@@ -21,7 +21,7 @@ WRITER = """
 import sys
 sys.path[:0] = sys.argv[2:]
 from helpers.ended import ended
-from procession.cli.joblog import Joblog
+from procession.cli.log.joblog import Joblog
 log = Joblog(sys.argv[1], resume=True)
 print("ready", flush=True)
 number = log.done
@@ -34,7 +34,7 @@ FULL_DISK = """
 import os, sys
 sys.path[:0] = sys.argv[2:]
 from helpers.ended import ended
-from procession.cli.joblog import Joblog, JoblogError
+from procession.cli.log.joblog import Joblog, JoblogError
 path = sys.argv[1] + "/log"
 log = Joblog(path)
 number = 0

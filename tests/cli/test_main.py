@@ -145,7 +145,10 @@ procession_command.main()
 
 def test_without_standard_output_help_goes_to_stderr_and_ends_well():
     status, _, errors = run(
-        way=("-c", f"import os, sys; os.close(1); os.execv(sys.executable, ['python', *{MODULE}])")
+        way=(
+            "-c",
+            f"import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *{MODULE}])",
+        )
     )
 
     assert status == 0

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 import procession
 from children import sh
-from procession.cli import order
 from procession.cli.errors import UsageError
-from procession.cli.jobs import Ended, Job
-from procession.cli.output import discard, make
-from procession.cli.printer import HIGH, Printer
-from procession.cli.spool import IN_MEMORY
-from procession.cli.tags import tagged, tagged_lines
+from procession.cli.output import order
+from procession.cli.output.output import discard, make
+from procession.cli.output.printer import HIGH, Printer
+from procession.cli.output.spool import IN_MEMORY
+from procession.cli.output.tags import tagged, tagged_lines
+from procession.cli.run.jobs import Ended, Job
 
 OK = procession.Completed(["true"], 0, pid=7)
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.sources import Jobs, input_options
-from procession.cli.packing import Packer, packer_of
-from procession.cli.sizes import Sizes, longest_argument, may_need_shell, room_for_arguments
+from procession.cli.inputs.packing import Packer, packer_of
+from procession.cli.inputs.sizes import Sizes, longest_argument, may_need_shell, room_for_arguments
 
 ROOM = 10_000
 MUCH = 2_000_000

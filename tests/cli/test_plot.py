@@ -6,11 +6,11 @@ import re
 import sys
 
 import pytest
-from made import ended, job
 
+from helpers.made import ended, job
 from procession.cli.errors import UsageError
-from procession.cli.plot import Plot
-from procession.cli.spans import Spans
+from procession.cli.summary.plot import Plot
+from procession.cli.summary.spans import Spans
 
 GREEN, RED, AMBER = (58, 157, 110), (214, 40, 57), (242, 165, 65)
 
@@ -36,7 +36,7 @@ def matplotlib(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figure(matplotlib):
-    from procession.cli import figure
+    from procession.cli.summary import figure
 
     return figure
 

@@ -17,8 +17,8 @@ import tty
 import pytest
 
 from children import TIMEOUT
-from procession.cli import channel
-from procession.cli.printer import HIGH, LOW, Printer, printers
+from procession.cli.output import channel
+from procession.cli.output.printer import HIGH, LOW, Printer, printers
 
 PATTERN = bytes(range(256)) * 4096
 
@@ -345,7 +345,7 @@ def standard_output(path):
 
 HOLD = """
 import os
-from procession.cli.channel import hold_standard_descriptors
+from procession.cli.output.channel import hold_standard_descriptors
 hold_standard_descriptors()
 file = os.open("/", os.O_RDONLY)
 refused = []
@@ -495,8 +495,8 @@ def test_a_terminal_is_not_made_the_controlling_one(run, terminal):
 
 CONTROLLING = """
 import asyncio, fcntl, os, termios
-from procession.cli import channel
-from procession.cli.printer import Printer
+from procession.cli.output import channel
+from procession.cli.output.printer import Printer
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 anew = channel.anew

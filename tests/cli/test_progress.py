@@ -7,12 +7,12 @@ import sys
 import termios
 
 import pytest
-from emulator import Emulator, resize, terminal, written
-from made import Clock, ended, job, options
 
-from procession.cli import plain
-from procession.cli.moment import Moment
-from procession.cli.progress import Progress
+from helpers.emulator import Emulator, resize, terminal, written
+from helpers.made import Clock, ended, job, options
+from procession.cli.progress import plain
+from procession.cli.progress.moment import Moment
+from procession.cli.progress.progress import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -386,8 +386,8 @@ PROGRAM = """
 import asyncio, time
 from types import SimpleNamespace
 import procession
-from procession.cli.jobs import Ended, Job
-from procession.cli.progress import Progress
+from procession.cli.run.jobs import Ended, Job
+from procession.cli.progress.progress import Progress
 
 async def main():
     options = SimpleNamespace(progress=None, quiet=False, ungroup=False, dry_run=False)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from children import TIMEOUT
 from procession.cli.errors import UsageError
-from procession.cli.quoting import RESERVED, quote
-from procession.cli.template import Template
+from procession.cli.template.quoting import RESERVED, quote
+from procession.cli.template.template import Template
 
 SHELLS = [
     pytest.param(["/bin/sh"], id="sh"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli.ranking import FEWEST, SHORTEST, WINDOW, TimeoutRule
+from procession.cli.control.ranking import FEWEST, SHORTEST, WINDOW, TimeoutRule
 
 
 def test_there_is_no_limit_before_some_jobs_have_succeeded():

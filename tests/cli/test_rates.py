@@ -2,7 +2,7 @@
 
 import pytest
 
-from procession.cli.rates import Rate
+from procession.cli.progress.rates import Rate
 
 
 def test_there_is_none_before_the_first_job_is_done():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from children import TIMEOUT
-from procession.cli.reading import CHUNK, chunks, count_values, values
+from procession.cli.inputs.reading import CHUNK, chunks, count_values, values
 
 pieces = st.lists(st.binary(min_size=1, max_size=12), max_size=8)
 delimiters = st.sampled_from([b"\n", b"\0", b",", b"ab", b"aa", b"\xa9", b"\xff"])

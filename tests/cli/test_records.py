@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import procession
 from children import sh
-from procession.cli.jobs import Ended, Job
-from procession.cli.records import meta_of, record_of
-from procession.cli.spool import IN_MEMORY, PIECE, Spool
+from procession.cli.output.records import meta_of, record_of
+from procession.cli.output.spool import IN_MEMORY, PIECE, Spool
+from procession.cli.run.jobs import Ended, Job
 
 
 def job_of(number=1, values=("a",), command="true a", slot=1):

@@ -11,9 +11,9 @@ import pytest
 
 import procession
 from procession.cli.errors import UsageError
-from procession.cli.jobs import Ended, Job
-from procession.cli.results_dir import ResultsError, prepare, write_results
-from procession.cli.spool import Spool
+from procession.cli.output.results_dir import ResultsError, prepare, write_results
+from procession.cli.output.spool import Spool
+from procession.cli.run.jobs import Ended, Job
 
 
 def ended_of(number, out=b"", err=b"", values=("a",)):
@@ -113,7 +113,7 @@ FULL = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from test_results_dir import ended_of
-from procession.cli.results_dir import write_results
+from procession.cli.output.results_dir import write_results
 write_results(sys.argv[1], ended_of(1, b"x" * 500_000))
 try:
     write_results(sys.argv[1], ended_of(2, b"x" * 700_000))

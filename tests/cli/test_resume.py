@@ -6,7 +6,7 @@ import pytest
 
 from helpers.ended import ended, run_parallel
 from procession.cli.errors import UsageError
-from procession.cli.joblog import Joblog
+from procession.cli.log.joblog import Joblog
 
 HEADER = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n"
 

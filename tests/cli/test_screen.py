@@ -7,9 +7,9 @@ import sys
 import termios
 
 import pytest
-from emulator import Emulator, resize, terminal, written
 
-from procession.cli.screen import Screen, in_foreground, write_some
+from helpers.emulator import Emulator, resize, terminal, written
+from procession.cli.progress.screen import Screen, in_foreground, write_some
 
 
 def test_a_drawing_replaces_the_one_before():
@@ -170,7 +170,7 @@ def test_a_terminal_without_utf8_gets_lines_of_the_same_width(monkeypatch, encod
 
 BACKGROUND = """
 import fcntl, os, sys, termios
-from procession.cli.screen import Screen, in_foreground
+from procession.cli.progress.screen import Screen, in_foreground
 fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 child = os.fork()
 if child == 0:

@@ -12,7 +12,7 @@ import pytest
 from children import TIMEOUT
 from helpers.sources import Jobs, as_stdin, input_options, stdin_of, values_of
 from procession.cli.errors import UsageError
-from procession.cli.sources import Sources
+from procession.cli.inputs.sources import Sources
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_closed_standard_input_is_refused_though_another_file_has_its_number(f
 import os
 from helpers.sources import input_options
 from procession.cli.errors import UsageError
-from procession.cli.sources import Sources
+from procession.cli.inputs.sources import Sources
 assert os.open({path!r}, os.O_RDONLY) == 0
 try:
     Sources(input_options(), ["echo"])
@@ -405,7 +405,7 @@ def test_a_million_lines_take_no_more_memory_than_a_few_thousand():
 import asyncio
 from helpers.leftovers import resident
 from helpers.sources import input_options
-from procession.cli.sources import Sources
+from procession.cli.inputs.sources import Sources
 
 async def main():
     jobs = most = 0

@@ -8,8 +8,8 @@ import pytest
 
 from children import TIMEOUT
 from helpers.sources import input_options, stdin_of, values_of
-from procession.cli.blocks import blocks, blocks_of_lines
-from procession.cli.packing import repeats
+from procession.cli.inputs.blocks import blocks, blocks_of_lines
+from procession.cli.inputs.packing import repeats
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli.spool import IN_MEMORY, Spool
+from procession.cli.output.spool import IN_MEMORY, Spool
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_what_does_not_fit_into_a_new_file_stays_in_memory(spool, directory, fil
 
 FULL = """
 import sys, tempfile
-from procession.cli.spool import Spool
+from procession.cli.output.spool import Spool
 tempfile.tempdir = sys.argv[1]
 spool = Spool()
 try:

@@ -6,13 +6,13 @@ import sys
 import tracemalloc
 
 import pytest
-from emulator import Emulator, terminal, written
-from made import Clock, ended, job, usage
 
 import procession
-from procession.cli.jobs import Ended, Job
-from procession.cli.summary import Summary
-from procession.cli.visible import size
+from helpers.emulator import Emulator, terminal, written
+from helpers.made import Clock, ended, job, usage
+from procession.cli.progress.visible import size
+from procession.cli.run.jobs import Ended, Job
+from procession.cli.summary.summary import Summary
 
 MIB = 1 << 20
 

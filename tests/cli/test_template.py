@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from children import TIMEOUT
 from procession.cli.errors import UsageError
-from procession.cli.placeholders import label
-from procession.cli.template import Template
+from procession.cli.template.placeholders import label
+from procession.cli.template.template import Template
 
 ORDINARY_PATHS = """
 a a.b a.b/c /a .bashrc a/.b a/ .. a.tar.gz . / // /// a//b a.b/ a. ..a ./a.b a/b/ x.y/.z

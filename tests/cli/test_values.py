@@ -8,9 +8,9 @@ import types
 import pytest
 
 from procession import Limits
-from procession.cli import values
+from procession.cli.arguments import values
+from procession.cli.arguments.values import Jobs, Load, Timeout, environment_of, limits_of
 from procession.cli.errors import UsageError
-from procession.cli.values import Jobs, Load, Timeout, environment_of, limits_of
 from procession.cpus import usable_cpus
 
 NO_LIMITS = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procession.cli.visible import cells, duration, rate, shorten, size, visible, whole
+from procession.cli.progress.visible import cells, duration, rate, shorten, size, visible, whole
 
 
 @pytest.mark.parametrize(

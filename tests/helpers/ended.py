@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from procession import Completed
-from procession.cli.jobs import Ended, Job
+from procession.cli.run.jobs import Ended, Job
 
 
 @dataclass

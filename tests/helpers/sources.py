@@ -4,7 +4,7 @@ import contextlib
 import os
 from types import SimpleNamespace
 
-from procession.cli.sources import Sources
+from procession.cli.inputs.sources import Sources
 
 
 class Jobs:

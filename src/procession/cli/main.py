@@ -38,8 +38,8 @@ class Command(NamedTuple):
 COMMANDS: Final = {
     "run": Command(
         "run many commands at once, one for each argument or line of input",
-        "procession.cli.options",
-        "procession.cli.runner",
+        "procession.cli.arguments.options",
+        "procession.cli.run.runner",
         parses=True,
     ),
     "bench": Command(
@@ -54,8 +54,8 @@ COMMANDS: Final = {
     ),
     "completion": Command(
         "print a script that completes this command's words in a shell",
-        "procession.cli.completion",
-        "procession.cli.completion",
+        "procession.cli.completion.completion",
+        "procession.cli.completion.completion",
     ),
 }
 

@@ -1,0 +1,1 @@
+"""The options of `procession run`: what they are, mean and exclude."""

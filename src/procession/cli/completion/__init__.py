@@ -1,0 +1,1 @@
+"""What completes the words of a command line in a shell."""

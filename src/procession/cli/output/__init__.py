@@ -1,0 +1,1 @@
+"""What jobs write: kept, put in order, printed, and written to files."""

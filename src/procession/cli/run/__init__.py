@@ -1,0 +1,1 @@
+"""A run: jobs through procession.map()."""

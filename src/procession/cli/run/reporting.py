@@ -1,0 +1,165 @@
+"""What is told of a run: the jobs' output, results, the log, progress, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+from procession.cli.log.joblog import Joblog
+from procession.cli.output import output as outputs
+from procession.cli.output.printer import printers
+from procession.cli.output.results_dir import write_results
+from procession.cli.output.tags import TagOf, tag_from, values_as_tag
+from procession.cli.progress.progress import Progress
+from procession.cli.run.jobs import Ended, Job
+from procession.cli.summary.plot import Plot
+from procession.cli.summary.summary import Summary
+from procession.completed import Completed
+
+
+class Reports:
+    """All that tells of jobs, each of which is told of once.
+
+    A job is logged when its results are written and its output has been printed: so what a
+    run that is killed has logged is there, and what is there is not made again by --resume.
+
+    Args:
+        total: how many jobs there are, None if that is not known.
+
+    Raises:
+        UsageError: a file cannot be made or used.
+    """
+
+    def __init__(self, options: Namespace, total: int | None) -> None:
+        self._options = options
+        self._plot = None if options.plot is None else Plot(options.plot)
+        self._summary = Summary() if options.summary else None
+        self.log: Joblog | None = None
+        if options.joblog is not None:
+            self.log = Joblog(options.joblog, options.resume, options.resume_failed)
+        self._unlogged: list[tuple[int, Ended]] = []
+        self._out, self._err = printers(asyncio.get_running_loop())
+        self.output = outputs.make(options, self._out, self._err, tag_of(options))
+        self.progress = Progress(options, total)
+        if self.progress.shares_terminal:
+            for printer in (self._out, self._err):
+                printer.before = self.progress.hide
+                printer.after = self._show_progress
+
+    def tell(
+        self,
+        no_reader: Callable[[], None],
+        full: Callable[[], None],
+        low: Callable[[], None],
+        lost: Callable[[OSError], None],
+    ) -> None:
+        """Have functions called: when nobody reads standard output any more, when the jobs
+        should write no more for now, when they may again, and when output was lost."""
+        self._out.on_broken = no_reader
+        for printer in (self._out, self._err):
+            printer.on_full = full
+            printer.on_low = low
+            printer.on_error = lost
+
+    def _show_progress(self) -> None:
+        self.progress.show(at_line_start=self._out.at_line_start and self._err.at_line_start)
+
+    def say(self, sentence: str) -> None:
+        """Say something to whoever has called the command."""
+        self._err.write(os.fsencode(f"procession: {sentence}\n"))
+
+    def begin(self, job: Job) -> None:
+        """An attempt begins."""
+        if self._options.verbose:
+            self._err.write(os.fsencode(job.command) + b"\n")
+        self.progress.begin(job)
+
+    def end(self, job: Job, result: Completed) -> Ended:
+        """A job has ended, and has a result.
+
+        Raises:
+            OSError: it could not be kept, or logged.
+        """
+        ended = Ended(job, result, *self.output.spools(job))
+        if result.reason == "spawn error":
+            self.say(f"job {job.number} cannot be run: {result.error}")
+        try:
+            if self._options.results is not None:
+                write_results(self._options.results, ended)
+        finally:
+            self.output.end(ended)
+            self.progress.end(ended)
+        if self._summary is not None:
+            self._summary.add(ended)
+        if self._plot is not None:
+            self._plot.add(ended)
+        if self.log is not None:
+            heappush(self._unlogged, (job.number, ended))
+            self._log_printed()
+        return ended
+
+    def cancel(self, job: Job) -> None:
+        """A job was ended by us, and has no result."""
+        self.progress.cancel(job)
+
+    def _log_printed(self) -> None:
+        """Log the jobs whose output has gone. Those that are held back come in order."""
+        if self.log is None or self._is_printing():
+            return
+        first = self.output.first
+        while self._unlogged and (first is None or self._unlogged[0][0] < first):
+            self.log.add(heappop(self._unlogged)[1])
+
+    def _is_printing(self) -> bool:
+        # What a printer dropped was never printed.
+        return any(printer.backlog or printer.stopped for printer in (self._out, self._err))
+
+    async def catch_up(self) -> None:
+        """Wait while much of the output is still to be written."""
+        for printer in (self._out, self._err):
+            await printer.drain()
+        self._log_printed()
+
+    def tick(self, waiting: str | None, total: int | None) -> None:
+        """Show how far it is.
+
+        Args:
+            waiting: what the next job waits for, if not for a slot.
+            total: how many jobs there are, if that is known.
+        """
+        self.progress.set_total(total)
+        self.progress.tick(waiting)
+        self._log_printed()
+
+    async def finish(self) -> None:
+        """Print and log what was held back, then what there is to say at the end.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        self.output.finish()
+        for printer in (self._out, self._err):
+            await printer.drain(0)
+        self._log_printed()
+        self.progress.finish()
+        if self._plot is not None:
+            self._plot.save()
+        if self._summary is not None:
+            self._err.write(os.fsencode(self._summary.render()))
+
+    async def aclose(self) -> None:
+        """Write what was said, and close everything."""
+        self.progress.finish()
+        for printer in (self._out, self._err):
+            await printer.aclose()
+        if self.log is not None:
+            self.log.close()
+
+
+def tag_of(options: Namespace) -> TagOf | None:
+    if options.tagstring is not None:
+        return tag_from(options.tagstring, options.replacement)
+    return values_as_tag if options.tag else None

@@ -1,0 +1,1 @@
+"""From a template and values to the command line of a job."""
