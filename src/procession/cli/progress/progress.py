@@ -133,7 +133,8 @@ class Progress:
         if view is not None:
             now = self._clock()
             elapsed = now - self._begun
-            view.finish(self._moment(now, self._ended / elapsed if elapsed > 0 else None))
+            rate = self._ended / elapsed if self._ended and elapsed > 0 else None
+            view.finish(self._moment(now, rate))
 
     def _moment(self, now: float, rate: float | None, waiting: str | None = None) -> Moment:
         slowest = heapq.nsmallest(SLOWEST, self._running.values(), key=lambda job: job.started)

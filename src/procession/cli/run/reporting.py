@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 
 from procession.cli.log.joblog import Joblog
 from procession.cli.output import output as outputs
-from procession.cli.output.printer import printers
+from procession.cli.output.printer import Printer, printers
 from procession.cli.output.results_dir import write_results
 from procession.cli.output.tags import TagOf, tag_from, values_as_tag
 from procession.cli.progress.progress import Progress
@@ -44,10 +44,13 @@ class Reports:
         self._out, self._err = printers(asyncio.get_running_loop())
         self.output = outputs.make(options, self._out, self._err, tag_of(options))
         self.progress = Progress(options, total)
+        # What goes elsewhere neither disturbs the bar nor tells where the cursor is.
+        self._beside_bar: list[Printer] = []
         if self.progress.shares_terminal:
-            for printer in (self._out, self._err):
-                printer.before = self.progress.hide
-                printer.after = self._show_progress
+            self._beside_bar = [self._err, self._out] if os.isatty(1) else [self._err]
+        for printer in self._beside_bar:
+            printer.before = self.progress.hide
+            printer.after = self._show_progress
 
     def tell(
         self,
@@ -65,7 +68,8 @@ class Reports:
             printer.on_error = lost
 
     def _show_progress(self) -> None:
-        self.progress.show(at_line_start=self._out.at_line_start and self._err.at_line_start)
+        at_line_start = all(printer.at_line_start for printer in self._beside_bar)
+        self.progress.show(at_line_start=at_line_start)
 
     def say(self, sentence: str) -> None:
         """Say something to whoever has called the command."""

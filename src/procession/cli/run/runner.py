@@ -43,6 +43,8 @@ def main(options: Namespace) -> int:
     """
     hold_standard_descriptors()
     with closing(Sources(options, options.command)) as sources:
+        if sources.is_terminal:
+            expect_typing(options)
         template = Template(
             sources.words,
             shell=options.shell,
@@ -53,6 +55,15 @@ def main(options: Namespace) -> int:
     if isinstance(status, Signals):
         die_of(status)
     return status
+
+
+def expect_typing(options: Namespace) -> None:
+    """Say that the input is to be typed, and leave the line where that is done alone."""
+    if options.progress is None:
+        options.progress = False
+    if not options.quiet:
+        what = "blocks" if options.pipe else "arguments" if options.command else "commands"
+        print(f"procession: {what} are read from the terminal; Ctrl-D ends them", file=sys.stderr)
 
 
 async def show(options: Namespace, sources: Sources, template: Template) -> int:
@@ -198,12 +209,14 @@ class Run:
     def begin_no_more(self) -> None:
         self._results.give_up()
         running = self._launcher.running
-        self._reports.say(f"no more jobs are begun; {running} go on. Ctrl-C again ends them.")
+        rest = f"; {some(running)} running. Ctrl-C again ends {them(running)}." if running else ""
+        self._reports.say(f"no more jobs are begun{rest}")
 
     def end_jobs(self) -> None:
         self._results.cancel()
         running = self._launcher.running
-        self._reports.say(f"{running} jobs are being ended. Ctrl-C again kills them.")
+        if running:
+            self._reports.say(f"{some(running)} being ended. Ctrl-C again kills {them(running)}.")
 
     def kill_jobs(self) -> None:
         self._results.cancel(0)
@@ -213,3 +226,11 @@ class Run:
 
     def leave_terminal(self) -> None:
         self._reports.progress.hide()
+
+
+def some(jobs: int) -> str:
+    return "1 job is" if jobs == 1 else f"{jobs} jobs are"
+
+
+def them(jobs: int) -> str:
+    return "it" if jobs == 1 else "them"
