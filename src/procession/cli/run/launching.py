@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession import DEVNULL, PIPE
 from procession.cli.arguments.values import environment_of, limits_of
+from procession.cli.run.scripts import Scripts
 from procession.spec import UNIX_SHELL
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def options_for(options: Namespace) -> dict[str, Any]:
 class Launcher:
     """Prepares each attempt, and knows those that run."""
 
-    def __init__(self, template: Template, reports: Reports) -> None:
+    def __init__(self, options: Namespace, template: Template, reports: Reports) -> None:
+        self._scripts = Scripts(options.cwd, environment_of(options))
         self._template = template
         self._reports = reports
         # By the index of the command in its batch.
@@ -57,8 +59,11 @@ class Launcher:
         job: Job = attempt.item
         job.slot = attempt.slot + 1
         job.attempt = attempt.attempts
-        args, shell, job.command = self._template.render(job.values, job.number, job.slot)
-        attempt.args = [UNIX_SHELL, "-c", args] if shell else args
+        args, _, job.command = self._template.render(job.values, job.number, job.slot)
+        if isinstance(args, str):
+            attempt.args = [UNIX_SHELL, "-c", args]
+        else:
+            attempt.args = self._scripts.runnable(args)
         job.started = time.monotonic()
         self._running[attempt.index] = attempt
         attempt.relay(*self._reports.output.begin(job))

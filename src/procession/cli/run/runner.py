@@ -100,7 +100,7 @@ class Run:
         self._options = options
         self._reports = reports
         self._feeding = Feeding(options, sources, template, reports)
-        self._launcher = Launcher(template, reports)
+        self._launcher = Launcher(options, template, reports)
         self._halting = Halting(options.halt, sources.total)
         self._timeout: TimeoutRule | None = None
         if options.timeout is not None and options.timeout.percent is not None:
