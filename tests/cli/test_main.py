@@ -56,9 +56,11 @@ def test_it_tells_its_version(way):
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        (["nonsense"], "argument COMMAND: invalid choice: 'nonsense'"),
+        (["nonsense"], "there is no command 'nonsense'; there are run, bench, demo and completion"),
+        (["ruun", "echo"], "there is no command 'ruun'; is it run?"),
+        (["cat", ":::", "a"], "there is no command 'cat'; procession run cat runs that program"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
-        (["caf\udce9"], "argument COMMAND: invalid choice: 'caf\\udce9'"),
+        (["caf\udce9"], "there is no command 'caf\\udce9'"),
     ],
 )
 def test_what_it_does_not_know_is_a_usage_error_of_status_255(arguments, complaint):

@@ -119,8 +119,24 @@ def call_none(whole: Parser, arguments: Sequence[str]) -> int:
     if not arguments:
         whole.print_help()
         return 0
+    name = arguments[0]
+    if not name.startswith("-"):
+        whole.error(f"there is no command {name!r}; {hint_for(name)}")
     whole.parse_args(arguments)
     whole.error("no command is named")
+
+
+def hint_for(name: str) -> str:
+    """Return what may be meant by a name that is no command's."""
+    from difflib import get_close_matches
+    from shutil import which
+
+    if near := get_close_matches(name, COMMANDS, 1):
+        return f"is it {near[0]}?"
+    if which(name):
+        return f"procession run {name} runs that program"
+    *others, last = COMMANDS
+    return f"there are {', '.join(others)} and {last}"
 
 
 def parse(command: Command, parser: Parser, words: Sequence[str]) -> argparse.Namespace:
