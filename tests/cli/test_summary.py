@@ -129,7 +129,7 @@ def test_of_equally_slow_ones_the_first_are_named(summary):
 def test_no_jobs_have_no_figures(summary, clock):
     assert section(summary.render(), "summary")[1] == [*"0000", "0 us", "-", "-"]
     clock.now += 1
-    assert section(summary.render(), "summary")[1] == [*"0000", "1.0 s", "0.0/h", "0.0"]
+    assert section(summary.render(), "summary")[1] == [*"0000", "1.0 s", "-", "0.0"]
     assert "slowest" not in summary.render()
 
 

@@ -14,6 +14,7 @@ from procession.cli.control.halting import Halting
 from procession.cli.control.interrupts import Interrupts
 from procession.cli.control.ranking import TimeoutRule
 from procession.cli.ending import die_of
+from procession.cli.errors import UsageError
 from procession.cli.inputs.packing import repeats
 from procession.cli.inputs.sources import Sources
 from procession.cli.output.channel import hold_standard_descriptors
@@ -39,7 +40,7 @@ def main(options: Namespace) -> int:
     by the signal instead.
 
     Raises:
-        UsageError: something is wrong with the options; nothing was started.
+        UsageError: something is wrong with the options, or a file that they name.
     """
     hold_standard_descriptors()
     with closing(Sources(options, options.command)) as sources:
@@ -51,7 +52,13 @@ def main(options: Namespace) -> int:
             replacement=options.replacement,
             joined=not repeats(options),
         )
-        status = asyncio.run((show if options.dry_run else go)(options, sources, template))
+        try:
+            status = asyncio.run((show if options.dry_run else go)(options, sources, template))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # Of a file that is opened before the first job, or closed after the last.
+            raise UsageError(str(error)) from error
     if isinstance(status, Signals):
         die_of(status)
     return status

@@ -131,7 +131,7 @@ class Summary:
                 str(failed),
                 str(self._retried),
                 duration(wall),
-                rate(jobs / wall) if wall > 0 else NOTHING,
+                rate(jobs / wall) if jobs and wall > 0 else NOTHING,
                 f"{self._duration.sum / wall:.1f}" if wall > 0 else NOTHING,
             )
         )
