@@ -115,6 +115,7 @@ def test_every_source_has_its_place_in_the_architecture():
             "src/procession/*.py",
             "src/procession/*.p[yx][xd]",
             "src/procession/*.[ch]",
+            "src/procession/cli/**/*.py",
         )
         for path in ROOT.glob(pattern)
     }

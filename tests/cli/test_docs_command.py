@@ -2,8 +2,10 @@
 
 import argparse
 import pathlib
+import platform
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -62,6 +64,25 @@ def test_an_example_prints_what_is_shown(session, tmp_path):
     assert len(printed) == len(session)
     for text, (command, shown) in zip(printed, session, strict=True):
         assert pattern_of(shown).fullmatch(text), (command, text)
+
+
+def test_the_first_command_of_the_readme_runs_the_worked_example(tmp_path):
+    readme = PAGE.parent.parent / "README.md"
+    first = next(block for block in BLOCK.findall(readme.read_text()) if "venv" in block)
+    *_, job = first.strip().split(" && ")
+    assert job.startswith(".venv/bin/procession run ")
+    _, programs = lay_out(tmp_path)
+    (programs / "python").symlink_to(sys.executable)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/bin").symlink_to(programs)
+
+    done = subprocess.run(
+        ["sh", "-c", job], cwd=tmp_path, env=environment(programs), capture_output=True, text=True
+    )
+
+    assert done.returncode == 0
+    assert done.stdout == f"platform\t{platform.platform()}\n"
+    assert done.stderr.startswith("summary\n")
 
 
 def test_the_page_has_examples_of_all_that_matters():
