@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.command import RUN, Terminal, environment, started
+from helpers.command import RUN, Terminal, environment, run, started
 from helpers.emulator import Emulator
 
 CTRL_C = b"\x03"
@@ -197,6 +197,12 @@ def test_lines_are_written_where_there_is_no_terminal():
     assert re.search(rb"(?m)^procession: 3/3 done, 0 failed, .*\n\Z", lines)
 
 
+def test_the_last_line_knows_the_total_of_what_came_through_a_pipe():
+    done = run("--progress", "-j1", "true", input=b"a\nb\nc\n")
+
+    assert re.search(rb"(?m)^procession: 3/3 done, 0 failed, .*\n\Z", done.stderr)
+
+
 def test_what_ctrl_c_does_is_said_above_the_bar(env):
     with Terminal(
         *RUN, "-j2", "--shell", f"{WAITS}; true {{}}", ":::", *"abcd", env=env
@@ -264,6 +270,16 @@ def test_a_total_is_shown_as_soon_as_it_is_known(env):
         assert terminal.wait() == 0
 
     assert "2/2" in seen(terminal)[-1]
+
+
+def test_jobs_begin_while_the_others_are_counted(folder):
+    # Empty arguments without number: a file that is nearly all hole.
+    with open("values", "wb") as values:
+        values.write(b"first\0")
+        values.truncate(1 << 38)
+    words = ["-0", "-j1", "-k", "-a", "values", "echo", "ran"]
+    with Terminal(*RUN, "--progress", *words) as terminal:
+        terminal.expect(rb"ran first")
 
 
 def test_a_job_has_no_terminal_to_write_to(env):

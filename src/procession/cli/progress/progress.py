@@ -67,6 +67,11 @@ class Progress:
         self._failed = 0
 
     @property
+    def is_told(self) -> bool:
+        """Whether anything is shown, now or later."""
+        return self._view is not None
+
+    @property
     def shares_terminal(self) -> bool:
         """Whether other output to the terminal needs hide() before and show() after it.
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from signal import SIGPIPE, Signals
 
 from procession import Completed, Results, map
@@ -89,7 +89,8 @@ async def show(options: Namespace, sources: Sources, template: Template) -> int:
 
 async def go(options: Namespace, sources: Sources, template: Template) -> int | Signals:
     """Run the jobs; return the exit status, or the signal to end by."""
-    if options.progress is not False:
+    if options.halt is not None and options.halt.percent:
+        # A part of all jobs, which have to be known for it.
         await sources.count()
     reports = Reports(options, sources.total)
     try:
@@ -105,6 +106,7 @@ class Run:
         self, options: Namespace, sources: Sources, template: Template, reports: Reports
     ) -> None:
         self._options = options
+        self._sources = sources
         self._reports = reports
         self._feeding = Feeding(options, sources, template, reports)
         self._launcher = Launcher(options, template, reports)
@@ -131,17 +133,21 @@ class Run:
         reports, launcher = self._reports, self._launcher
         reports.tell(self._lose_reader, launcher.pause, launcher.resume, self._lose_output)
         with self._interrupts.watched():
-            ticking = asyncio.ensure_future(self._tick())
+            aside = [asyncio.ensure_future(self._tick())]
+            if reports.progress.is_told:
+                aside.append(asyncio.ensure_future(self._count()))
             try:
                 async with self._results:
                     async for result in self._results:
                         self._finish(result)
                         await reports.catch_up()
+                reports.progress.set_total(self._feeding.total)
                 await reports.finish()
             except OSError as error:
                 self._fail(error)
             finally:
-                ticking.cancel()
+                for task in aside:
+                    task.cancel()
         return self._outcome()
 
     def _outcome(self) -> int | Signals:
@@ -182,6 +188,12 @@ class Run:
             self._results.give_up()
         elif verdict == "now":
             self._results.cancel()
+
+    async def _count(self) -> None:
+        """Find out how many jobs there will be, while the first run."""
+        # What cannot be counted cannot be read either, and is said by who reads it.
+        with suppress(OSError):
+            await self._sources.count()
 
     async def _tick(self) -> None:
         """Look at what has no event of its own, as long as the run lasts."""
