@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers.command import RUN, Terminal, environment, run, started
+from helpers.command import RUN, Terminal, environment, run, started, wait_for
 from helpers.emulator import Emulator
 
 CTRL_C = b"\x03"
 CTRL_D = b"\x04"
+CTRL_Z = b"\x1a"
 
 # Ends when it is let go.
 WAITS = "while [ ! -e go ]; do sleep 0.02; done"
@@ -40,6 +41,10 @@ def env(request, tmp_path):
 
 def let_go():
     Path("go").touch()
+
+
+def is_stopped(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
 
 def seen(terminal, columns=80):
@@ -224,6 +229,20 @@ def test_what_ctrl_c_does_is_said_above_the_bar(env):
     # None has ended by itself, which makes no rate.
     assert re.search(r"0/4\D+0 failed", last)
     assert "/h" not in last
+
+
+def test_the_bar_is_back_after_ctrl_z(env):
+    with Terminal(*RUN, "-j1", "--shell", f"{WAITS}; true {{}}", ":::", "a", env=env) as terminal:
+        terminal.expect(rb"1 running")
+        terminal.type(CTRL_Z)
+        wait_for(lambda: is_stopped(terminal.process.pid))
+        while terminal._has_more():
+            terminal.read()
+        before = len(terminal.screen)
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.expect(rb"(?s).{%d}.*1 running" % before)
+        let_go()
+        assert terminal.wait() == 0
 
 
 def test_one_job_is_not_spoken_of_as_many():

@@ -50,7 +50,7 @@ class Reports:
             self._beside_bar = [self._err, self._out] if os.isatty(1) else [self._err]
         for printer in self._beside_bar:
             printer.before = self.progress.hide
-            printer.after = self._show_progress
+            printer.after = self.show_progress
 
     def tell(
         self,
@@ -67,7 +67,8 @@ class Reports:
             printer.on_low = low
             printer.on_error = lost
 
-    def _show_progress(self) -> None:
+    def show_progress(self) -> None:
+        """Put the bar where it was, if no line is in its way."""
         at_line_start = all(printer.at_line_start for printer in self._beside_bar)
         self.progress.show(at_line_start=at_line_start)
 

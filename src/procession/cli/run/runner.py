@@ -246,6 +246,9 @@ class Run:
     def leave_terminal(self) -> None:
         self._reports.progress.hide()
 
+    def return_to_terminal(self) -> None:
+        self._reports.show_progress()
+
 
 def some(jobs: int) -> str:
     return "1 job is" if jobs == 1 else f"{jobs} jobs are"
