@@ -18,6 +18,7 @@ class Interruptible(Protocol):
     def end_jobs(self) -> None: ...
     def kill_jobs(self) -> None: ...
     def signal_jobs(self, sig: int) -> None: ...
+    def are_starting(self) -> bool: ...
     def leave_terminal(self) -> None: ...
     def return_to_terminal(self) -> None: ...
 
@@ -31,6 +32,10 @@ STEPS: tuple[Callable[[Interruptible], None], ...] = (
 )
 FIRST_STEPS = {signal.SIGINT: 0, signal.SIGTERM: 1, signal.SIGHUP: 1}
 
+# How often, and with how many seconds between, jobs that are being started are waited for
+# before a stop.
+LOOKS, BETWEEN_LOOKS = 100, 0.01
+
 
 class Interrupts:
     """The signals of a run.
@@ -42,6 +47,7 @@ class Interrupts:
     def __init__(self, jobs: Interruptible) -> None:
         self._jobs = jobs
         self._step = 0
+        self._is_stopping = False
         self.received: signal.Signals | None = None
 
     @contextmanager
@@ -74,8 +80,23 @@ class Interrupts:
     def _stop(self) -> None:
         self._jobs.leave_terminal()
         self._jobs.signal_jobs(signal.SIGSTOP)
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._stop_after_jobs(LOOKS)
+
+    def _stop_after_jobs(self, looks: int) -> None:
+        """Stop this process, when the jobs that are being started have had their signal."""
+        if not self._is_stopping:
+            return
+        if looks and self._jobs.are_starting():
+            loop = asyncio.get_running_loop()
+            loop.call_later(BETWEEN_LOOKS, self._stop_after_jobs, looks - 1)
+            return
+        # Some may have begun since.
+        self._jobs.signal_jobs(signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _go_on(self) -> None:
+        self._is_stopping = False
         self._jobs.signal_jobs(signal.SIGCONT)
         self._jobs.return_to_terminal()

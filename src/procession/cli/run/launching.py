@@ -54,6 +54,11 @@ class Launcher:
         """How many jobs run, or are to be tried again."""
         return len(self._running)
 
+    @property
+    def are_starting(self) -> bool:
+        """Whether there are attempts of which it is not known yet if they run."""
+        return any(attempt.pid == 0 for attempt in self._running.values())
+
     def prepare(self, attempt: Attempt) -> None:
         """Make the command line, now that the slot is known."""
         job: Job = attempt.item

@@ -243,6 +243,9 @@ class Run:
     def signal_jobs(self, sig: int) -> None:
         self._launcher.send_signal(sig)
 
+    def are_starting(self) -> bool:
+        return self._launcher.are_starting
+
     def leave_terminal(self) -> None:
         self._reports.progress.hide()
 
