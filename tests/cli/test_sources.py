@@ -14,6 +14,8 @@ from helpers.sources import Jobs, as_stdin, input_options, stdin_of, values_of
 from procession.cli.errors import UsageError
 from procession.cli.inputs.sources import Sources
 
+NOBODY = 65534
+
 
 @pytest.fixture
 def file(tmp_path):
@@ -185,6 +187,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, reason):
     assert reason in str(caught.value)
 
 
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    path = tmp_path / "closed"
+    path.touch(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        with pytest.raises(UsageError, match=f"cannot read {path}: Permission denied"):
+            Sources(input_options(), ["echo", "::::", str(path)])
+    finally:
+        os.seteuid(user)
+
+
 def test_blocks_of_input_have_no_other_source():
     for positional, files in ([":::", "a"], []), ([], ["f"]):
         with pytest.raises(UsageError, match="--pipe"):
@@ -197,12 +212,18 @@ async def test_blocks_of_input_are_left_to_others(opened):
     assert (sources.words, sources.total, await sources.count()) == (["cat"], None, None)
 
 
-async def test_an_error_while_reading_names_its_source(opened, pipe):
-    _, writing = pipe
-    with as_stdin(writing), pytest.raises(OSError) as caught:
-        await values_of("echo")
+async def test_an_error_while_reading_names_its_source():
+    # Nothing is mapped at its beginning.
+    with pytest.raises(OSError) as caught:
+        await values_of("echo", "::::", "/proc/self/mem")
 
-    assert str(caught.value).endswith("it is open for writing only: 'standard input'")
+    assert str(caught.value).endswith("Input/output error: '/proc/self/mem'")
+
+
+def test_a_standard_input_for_writing_is_refused(pipe):
+    _, writing = pipe
+    with as_stdin(writing), pytest.raises(UsageError, match="it is open for writing only"):
+        Sources(input_options(), ["echo"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ same blocks. The last line needs no newline.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -13,6 +14,17 @@ from procession.cli.inputs.reading import chunks
 
 # Blocks are large: with more at a time there are fewer turns of the loop.
 READ = 256 * 1024
+
+
+def blocks_of(options: argparse.Namespace, fd: int) -> AsyncGenerator[bytes, None]:
+    """Return the blocks that the options ask for: of so many lines, or of so many bytes.
+
+    Raises:
+        OSError: the descriptor cannot be read.
+    """
+    if options.max_replace_args is not None:
+        return blocks_of_lines(fd, options.max_replace_args)
+    return blocks(fd, options.block)
 
 
 async def blocks(fd: int, size: int) -> AsyncGenerator[bytes, None]:

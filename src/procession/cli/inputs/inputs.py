@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -83,6 +84,8 @@ def opened(name: str, is_linked: bool) -> Source:
             # Nobody may have opened a named pipe for writing yet: that is not waited for.
             source.fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         kind = os.fstat(source.fd).st_mode
+        if fcntl.fcntl(source.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+            raise OSError(errno.EBADF, "it is open for writing only")
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if stat.S_ISREG(kind):

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from procession import Command
 from procession.cli.control.gate import Gate
-from procession.cli.inputs.blocks import blocks
+from procession.cli.inputs.blocks import blocks_of
 from procession.cli.inputs.sources import Sources
 from procession.cli.run.jobs import Job
 from procession.cli.run.reporting import Reports
@@ -70,7 +70,7 @@ class Feeding:
                     yield values, None
 
     async def _blocks(self) -> AsyncGenerator[tuple[tuple[str, ...], bytes], None]:
-        async with aclosing(blocks(STDIN, self._options.block)) as pieces:
+        async with aclosing(blocks_of(self._options, STDIN)) as pieces:
             async for piece in pieces:
                 yield (), piece
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing, suppress
 from signal import SIGPIPE, Signals
 
@@ -15,10 +16,11 @@ from procession.cli.control.interrupts import Interrupts
 from procession.cli.control.ranking import TimeoutRule
 from procession.cli.ending import die_of
 from procession.cli.errors import UsageError
+from procession.cli.inputs.blocks import blocks_of
 from procession.cli.inputs.packing import repeats
 from procession.cli.inputs.sources import Sources
 from procession.cli.output.channel import hold_standard_descriptors
-from procession.cli.run.feeding import Feeding
+from procession.cli.run.feeding import STDIN, Feeding
 from procession.cli.run.launching import Launcher, options_for
 from procession.cli.run.reporting import Reports
 from procession.cli.template.template import Template
@@ -77,7 +79,8 @@ async def show(options: Namespace, sources: Sources, template: Template) -> int:
     """Print the command line of each job, and run none."""
     slots = options.jobs.count()
     number = 0
-    async with aclosing(sources.batches()) as batches:
+    batches = empty_rows(options) if options.pipe else sources.batches()
+    async with aclosing(batches):
         async for batch in batches:
             for values in batch:
                 line = template.render(values, number + 1, number % slots + 1).text
@@ -85,6 +88,13 @@ async def show(options: Namespace, sources: Sources, template: Template) -> int:
                 number += 1
             sys.stdout.flush()
     return 0
+
+
+async def empty_rows(options: Namespace) -> AsyncGenerator[list[tuple[str, ...]], None]:
+    """Yield what the jobs of blocks have for arguments, as sources do."""
+    async with aclosing(blocks_of(options, STDIN)) as pieces:
+        async for _ in pieces:
+            yield [()]
 
 
 async def go(options: Namespace, sources: Sources, template: Template) -> int | Signals:
