@@ -142,6 +142,8 @@ def test_one_row_a_job_is_passed_on_as_it_is():
         (["./a-b_c"], False),
         ([], True),
         (["rm {}"], True),
+        (["exit"], True),
+        (["A={}", "env"], True),
         (["wc", "<", "{}"], True),
         (["a", "2>&1"], True),
         (["a", "&&", "b"], True),

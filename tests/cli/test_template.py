@@ -286,6 +286,26 @@ def test_an_assignment_may_be_made_of_values():
 @pytest.mark.parametrize(
     "words, text",
     [
+        ("A={} x", "A='v w' x"),
+        ("A=$b- B= C={}{} x D={}", "A='$b-' B='' C='v wv w' x 'D=v w'"),
+        ("x {} ; A=b > A=c B=d y", "x 'v w' ; A=b > 'A=c' B=d y"),
+        (">f A={} x 2> {} B=c", ">f A='v w' x 2> 'v w' 'B=c'"),
+        ("A=b {}", "A=b 'v w'"),
+    ],
+)
+def test_a_word_before_a_command_may_be_an_assignment(words, text):
+    assert text_of(words.split(" "), "v w") == text
+
+
+def test_several_values_are_one_in_an_assignment():
+    for joined in (True, False):
+        template = Template(["A={}", "x"], joined=joined)
+        assert template.render(("v", "w"), 1, 1).text == "A='v w' x"
+
+
+@pytest.mark.parametrize(
+    "words, text",
+    [
         ("x {} | y", "x 'v w' | y"),
         ("x {} || y && z ; a &", "x 'v w' || y && z ; a &"),
         ("x > {} < {}.in", "x > 'v w' < 'v w.in'"),

@@ -10,6 +10,8 @@ import os
 import re
 from collections.abc import Sequence
 
+from procession.cli.template.words import begins_in_shell
+
 # Of the room for arguments and environment, left free for the program as POSIX advises.
 HEADROOM = 2048
 # However large the stack may get, the kernel gives arguments and environment no more of it.
@@ -53,9 +55,11 @@ def bytes_of(text: str) -> int:
 
 def may_need_shell(words: Sequence[str]) -> bool:
     """Whether a template may be run by a shell, whose whole command line is one argument."""
+    if not words or begins_in_shell(words[0]):
+        return True
     if len(words) == 1:
         return not PLAIN.fullmatch(words[0])
-    return not words or any(map(OPERATORS.search, words))
+    return any(map(OPERATORS.search, words))
 
 
 class Sizes:

@@ -4,8 +4,8 @@ A template is one of three things:
 
 - Several words are a program and its arguments, each word by itself, and no shell is there.
   If one of them is an operator (`|`, `&&`, `>`, `2>/dev/null`, ...) or the first is a builtin
-  (`cd`, `exit`), sh runs them: the operators as they are, everything else in quotes, so that
-  `$HOME` and `*` are words, too.
+  (`cd`, `exit`) or an assignment (`A={}`), sh runs them: operators and assignments as such,
+  everything else in quotes, so that `$HOME` and `*` are words, too.
 - A single word is a command line as one writes it for sh. If it means no more than its words,
   in quotes or not, no shell is there either. Several values are several words where `{}`
   stands, and stand side by side in one where it is in quotes.
@@ -26,6 +26,7 @@ from procession.cli.template.placeholders import Given, Placeholder, finder
 from procession.cli.template.quoting import quote
 from procession.cli.template.shelltext import read_shell
 from procession.cli.template.words import (
+    ASSIGNMENT,
     BUILTINS,
     CONTROL,
     KEYWORDS,
@@ -33,8 +34,10 @@ from procession.cli.template.words import (
     SIMPLE,
     Word,
     argument,
+    begins_in_shell,
     is_operator,
     plain_words,
+    within,
 )
 
 NEVER = re.compile(r"(?!)")
@@ -112,7 +115,7 @@ def without_shell(
         compiled = plain_words(words[0], find, joined=joined)
         if compiled is None:
             return None
-    elif words[0] in BUILTINS or any(is_operator(word) for word in words):
+    elif begins_in_shell(words[0]) or any(is_operator(word) for word in words):
         return None
     else:
         compiled = [argument(word, find, joined=joined) for word in words]
@@ -197,13 +200,23 @@ def list_of(
         words = [*words, replacement]
     nodes: list[Node] = []
     both = ""
+    # Whether the next word could be an assignment or a command.
+    is_first = True
+    is_target = False
     for word in words:
         match = None if find.fullmatch(word) else REDIRECTION.fullmatch(word)
+        assignment = None if is_target or not is_first else ASSIGNMENT.match(word)
+        stays_first = is_target or match is not None or assignment is not None
+        is_first = word in CONTROL or (is_first and stays_first)
+        is_target = match is not None and not (match["name"] or match["target"])
         nodes.append(" ")
         if word == "|&":
             nodes.append("2>&1 |")
         elif word in CONTROL:
             nodes.append(word)
+        elif assignment:
+            value = list(within(word[assignment.end() :], find)) or [""]
+            nodes += [assignment[0], Spelled(Word(value))]
         elif match is None:
             nodes += [Spelled(argument(word, find, joined=joined)), both]
             both = ""

@@ -16,6 +16,7 @@ BUILTINS = frozenset(
     trap type typeset ulimit umask unalias unset wait
     """.split()  # noqa: SIM905 - the more legible
 )
+ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 KEYWORDS = RESERVED | {"!", "{", "}", "[["}
 # At once split at blanks: nothing in it means anything to a shell.
 SIMPLE = re.compile(r"[-_./+,:@%=a-zA-Z0-9 \t]*").fullmatch
@@ -111,6 +112,11 @@ def within(text: str, find: re.Pattern[str]) -> Iterator[Part]:
         position = match.end()
     if position < len(text):
         yield text[position:]
+
+
+def begins_in_shell(word: str) -> bool:
+    """Tell whether a first word asks for a shell: `cd`, `NAME=value`..."""
+    return word in BUILTINS or ASSIGNMENT.match(word) is not None
 
 
 def is_operator(word: str) -> bool:
