@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from helpers import patience
+from helpers.command import LEADING
 from procession.cli.bench import table, workers, workloads
 
 COMMAND = (sys.executable, "-m", "procession", "bench")
@@ -187,7 +188,7 @@ def test_a_terminal_is_told_what_is_measured_and_the_line_is_taken_back():
 @slow
 def test_ctrl_c_ends_the_players_and_the_command_of_it():
     with subprocess.Popen(
-        [*COMMAND, "--rounds=100000", "--workloads=spawn-16"],
+        [*LEADING, *COMMAND, "--rounds=100000", "--workloads=spawn-16"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

@@ -1,20 +1,14 @@
 """The same jobs through GNU parallel give the same output, for the options that both have."""
 
 import itertools
-import shutil
 import subprocess
 
 import pytest
 
 from helpers.command import RUN, environment
+from helpers.parallel import COMMAND, needs_parallel, settings
 
-PARALLEL = shutil.which("parallel")
-
-pytestmark = pytest.mark.skipif(
-    PARALLEL is None
-    or b"GNU parallel" not in subprocess.run([PARALLEL, "--version"], capture_output=True).stdout,
-    reason="GNU parallel is not installed",
-)
+pytestmark = needs_parallel
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +27,10 @@ def both(words, input=b"", ours=(), theirs=()):
             [*command, *words],
             input=input,
             capture_output=True,
-            env=environment(SHELL="/bin/sh", PARALLEL_HOME="."),
+            env=environment(**settings()),
             timeout=60,
         )
-        for command in ([*RUN, *ours], [PARALLEL, "--will-cite", *theirs])
+        for command in ([*RUN, *ours], [*COMMAND, *theirs])
     ]
     return [(each.stdout, each.returncode) for each in done], done
 
@@ -165,7 +159,7 @@ def test_job_logs(folder, script):
     subprocess.run(
         [*RUN, "-j1", "--joblog", "ours", script, ":::", "a b", "c"],
         capture_output=True,
-        env=environment(),
+        env=environment(**settings()),
     )
     ours = (folder / "ours").read_text()
 
@@ -179,13 +173,13 @@ def test_job_logs(folder, script):
 
 
 def test_each_resumes_the_other(folder):
-    for first, second in itertools.permutations([RUN, [PARALLEL, "--will-cite"]]):
+    for first, second in itertools.permutations([RUN, COMMAND]):
         (folder / "log").unlink(missing_ok=True)
         outputs = [
             subprocess.run(
                 [*command, "-k", "--joblog", "log", "--resume", "echo", ":::", *values],
                 capture_output=True,
-                env=environment(),
+                env=environment(**settings()),
             ).stdout
             for command, values in ((first, "ab"), (second, "abcd"))
         ]
@@ -201,13 +195,13 @@ def test_blocks_of_input(block):
 
 def test_retries_end_with_the_same_output(folder):
     script = "echo {} >>tried; test $(wc -l <tried) -ge 3 && echo worked"
-    runs = [[*RUN, "--retries=2", "--backoff=0"], [PARALLEL, "--will-cite", "--retries=3"]]
+    runs = [[*RUN, "--retries=2", "--backoff=0"], [*COMMAND, "--retries=3"]]
 
     outputs = []
     for command in runs:
         (folder / "tried").unlink(missing_ok=True)
         done = subprocess.run(
-            [*command, script, ":::", "a"], capture_output=True, env=environment()
+            [*command, script, ":::", "a"], capture_output=True, env=environment(**settings())
         )
         outputs.append((done.stdout, done.returncode))
 

@@ -1,19 +1,19 @@
 """GNU parallel makes the same values of the same sources, in the same order."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
 
 from children import TIMEOUT
+from helpers.parallel import COMMAND, needs_parallel, settings
 from helpers.sources import input_options, stdin_of, values_of
 from procession.cli.inputs.blocks import blocks, blocks_of_lines
 from procession.cli.inputs.packing import repeats
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("parallel") is None, reason="GNU parallel is not installed"),
+    needs_parallel,
 ]
 
 SHORT = {
@@ -52,12 +52,13 @@ def files(tmp_path, monkeypatch):
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PARALLEL_HOME", str(tmp_path))
+    for name, value in settings().items():
+        monkeypatch.setenv(name, value)
 
 
 def parallel(*words, more=(), **options):
     """Return what GNU parallel prints."""
-    argv = ["parallel", "-k", "-j", "2", *more]
+    argv = [*COMMAND, "-k", "-j", "2", *more]
     for name, value in options.items():
         for one in value if isinstance(value, list) else [value]:
             argv += [SHORT[name]] if one is True else [SHORT[name], str(one)]

@@ -1,7 +1,6 @@
 """What command a job runs: replacement strings, words, and whether a shell is needed."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -9,6 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from children import TIMEOUT
+from helpers.parallel import COMMAND, needs_parallel
+from helpers.parallel import settings as environment
 from procession.cli.errors import UsageError
 from procession.cli.template.placeholders import label
 from procession.cli.template.template import Template
@@ -20,28 +21,17 @@ a/.b.c .a.b /.x //a.b a///b.c ... a/.. a..b a// a/. .a/b -a.b ~ {.} é.ü
 ODD_PATHS = ["", "a b.c", "a.b c", "a.b\nc", "a\n", "a.b\n", "a.\nb", "a/\n.b"]
 PATHS = [*ORDINARY_PATHS.split(), *ODD_PATHS]
 
-needs_parallel = pytest.mark.skipif(
-    not shutil.which("parallel"), reason="GNU parallel is not installed"
-)
 
-
-@pytest.fixture
-def parallel(tmp_path):
-    """Return what GNU parallel writes, with nothing of the user's configuration."""
-
-    def run(*args):
-        home = tmp_path / "home"
-        home.mkdir(exist_ok=True)
-        return subprocess.run(
-            ["parallel", "-k", "-j1", *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "HOME": str(home), "PARALLEL_SHELL": "/bin/sh"},
-            timeout=TIMEOUT,
-            check=True,
-        ).stdout
-
-    return run
+def parallel(*args):
+    """Return what GNU parallel writes."""
+    return subprocess.run(
+        [*COMMAND, "-k", "-j1", *args],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        timeout=TIMEOUT,
+        check=True,
+    ).stdout
 
 
 def args_of(words, *values, number=1, slot=1, **options):
@@ -59,7 +49,7 @@ def text_of(words, *values, **options):
 
 @needs_parallel
 @pytest.mark.slow
-def test_paths_are_taken_apart_as_parallel_does(parallel):
+def test_paths_are_taken_apart_as_parallel_does():
     # Of `.bashrc`, `..` and `a/.b` it takes the last dot for that of an extension, too.
     written = ["{}", "{.}", "{/}", "{//}", "{/.}", "{1}", "{-1}", "{1.}", "{1/}", "{1//}", "{1/.}"]
 
@@ -89,7 +79,7 @@ def test_a_newline_in_a_directory_is_part_of_it():
     ],
 )
 @pytest.mark.parametrize("values", [("a.x", "b/c.y"), ("it's", 'a "b"/$x\\`')])
-def test_the_text_is_what_parallel_shows(parallel, words, values):
+def test_the_text_is_what_parallel_shows(words, values):
     sources = [word for value in values for word in (":::", value)]
 
     output = parallel("--dry-run", *words, *sources)
@@ -99,7 +89,7 @@ def test_the_text_is_what_parallel_shows(parallel, words, values):
 
 @needs_parallel
 @pytest.mark.slow
-def test_values_are_quoted_as_parallel_does(parallel):
+def test_values_are_quoted_as_parallel_does():
     values = [*map(chr, range(1, 128)), "a,b", "''", "'a", "a'", "", "-n", "é", "\udcff\udcfe"]
 
     output = parallel("-0", "--dry-run", "echo", ":::", *values)
@@ -118,7 +108,7 @@ def test_values_are_quoted_as_parallel_does(parallel):
 @pytest.mark.parametrize(
     "text", ["echo", "echo {}", "echo x{}y z", "echo {.}a{}", "echo {1}-{2} {#}x", "echo {1}a{}"]
 )
-def test_several_values_are_packed_as_parallel_does(parallel, options, joined, text):
+def test_several_values_are_packed_as_parallel_does(options, joined, text):
     values = ("a.x", "b c", "d")
 
     output = parallel("--dry-run", *options, text, ":::", *values)
@@ -129,7 +119,7 @@ def test_several_values_are_packed_as_parallel_does(parallel, options, joined, t
 
 @needs_parallel
 @pytest.mark.slow
-def test_a_position_that_is_not_there_is_nothing_as_in_parallel(parallel):
+def test_a_position_that_is_not_there_is_nothing_as_in_parallel():
     words = ["{3}", "a{3.}b", "'{3}'", "{4//}", "{1}"]
 
     output = parallel("printf", "'[%s]'", *words, ":::", "1", ":::", "2")
