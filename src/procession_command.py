@@ -33,6 +33,10 @@ def tell_version() -> "NoReturn":
         from procession.cli import ending
 
         ending.end_without_reader()
+    except OSError as error:
+        from procession.cli import ending
+
+        ending.end_unwritable(error)
     # There is nothing to tidy up, which would take longer than the answer.
     os._exit(0)
 

@@ -91,14 +91,24 @@ def test_a_reader_that_has_gone_ends_it_by_sigpipe(arguments, buffered, pipe_wit
 
 
 @pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "not buffered"])
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], []], ids=" ".join)
-def test_a_full_disk_is_an_error(arguments, buffered):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        [],
+        ["run", "--help"],
+        ["run", "--dry-run", "echo", ":::", "a"],
+        ["completion", "bash"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_is_said(arguments, buffered):
     environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
     with open("/dev/full", "w") as full:
         status, _, errors = run(*arguments, stdout=full, env=environment)
 
-    assert status not in (0, -signal.SIGPIPE)
-    assert "No space left on device" in errors
+    assert (status, errors) == (255, "procession: [Errno 28] No space left on device\n")
 
 
 def test_a_broken_pipe_of_another_kind_is_no_end_without_reader(pipe_without_reader):

@@ -5,11 +5,18 @@ A shell that runs a script stops at Ctrl-C only if the program that was running 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
+
+# Beyond what the number of failed jobs can be.
+FAULT_STATUS: Final = 255
+
+# What is no fault of the program that writes.
+NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def die_of(signum: signal.Signals) -> NoReturn:
@@ -30,6 +37,18 @@ def end_without_reader() -> NoReturn:
     if not has_lost_reader():
         raise
     die_of(signal.SIGPIPE)
+
+
+def end_unwritable(error: OSError) -> NoReturn:
+    """End in a sentence where the disk under standard output is full, and the like.
+
+    To be called while the exception is handled: any other goes on.
+    """
+    if error.errno not in NOT_WRITTEN or error.filename is not None:
+        raise
+    print(f"procession: {error}", file=sys.stderr, flush=True)
+    # The interpreter would try to write once more what is buffered.
+    os._exit(FAULT_STATUS)
 
 
 def has_lost_reader() -> bool:

@@ -19,9 +19,6 @@ from procession.cli.errors import UsageError
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-# Beyond what the number of failed jobs can be.
-USAGE_STATUS: Final = 255
-
 
 class Command(NamedTuple):
     """A command: what it does, and the modules with add_arguments(parser) and main(options).
@@ -112,7 +109,7 @@ def call(arguments: Sequence[str]) -> int:
         return status
     except UsageError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        return USAGE_STATUS
+        return ending.FAULT_STATUS
 
 
 def call_none(whole: Parser, arguments: Sequence[str]) -> int:
@@ -150,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, those of the interpreter by default; return the status.
 
     Ctrl-C that a command leaves to this function ends the process, and so does a reader of
-    standard output that has gone: without a traceback, by the signal.
+    standard output that has gone: without a traceback, by the signal. A full disk under
+    standard output is said.
     """
     try:
         status = call(sys.argv[1:] if arguments is None else arguments)
@@ -160,3 +158,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ending.die_of(signal.SIGINT)
     except BrokenPipeError:
         ending.end_without_reader()
+    except OSError as error:
+        ending.end_unwritable(error)
