@@ -15,7 +15,7 @@ import pytest
 
 from children import TIMEOUT
 from expected import difference_of
-from helpers import own_interpreter
+from helpers import often, own_interpreter
 from helpers.refusal import refuse_pidfds
 
 REAPING_GRACE = 5.0
@@ -66,6 +66,7 @@ def pytest_configure(config):
     refusal = config.getoption("refuse")
     if refusal is not None:
         refuse_pidfds(refusal)
+    often.is_deep = config.getoption("deep")
     own_interpreter.backend = config.getoption("backend")
     own_interpreter.table = config.getoption("table")
     own_interpreter.strict = config.getoption("strict_asyncio")

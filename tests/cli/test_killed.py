@@ -9,6 +9,7 @@ import time
 import pytest
 
 from helpers.command import run, started, wait_for
+from helpers.often import examples
 
 JOBS = 150
 
@@ -23,7 +24,7 @@ def logged(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(examples(1, 10)))
 def test_each_result_is_there_once_however_often_the_run_is_killed(tmp_path, seed):
     random_numbers = random.Random(seed)
     log, results = tmp_path / "log", tmp_path / "results"

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from children import TIMEOUT
+from helpers.often import examples
 from procession.cli.errors import UsageError
 from procession.cli.template.quoting import RESERVED, quote
 from procession.cli.template.template import Template
@@ -159,7 +160,7 @@ def rendered(text, *values, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(10, 100), deadline=None)
 @given(value=VALUES)
 @example(value=ODD)
 @example(value="if")

@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from children import TIMEOUT
+from helpers.often import examples
 from helpers.parallel import COMMAND, needs_parallel
 from helpers.parallel import settings as environment
 from procession.cli.errors import UsageError
@@ -399,7 +400,7 @@ def printed(text):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(50, 500), deadline=None)
 @given(
     text=st.lists(st.sampled_from([*"  a\t'\"\\=#!{}-%:,.éx0", "{}", "{}", "{.}", "''"])).map(
         "".join
@@ -422,7 +423,7 @@ def test_words_without_a_shell_are_those_that_sh_makes(text, values, joined):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(50, 500), deadline=None)
 @given(
     text=st.lists(
         st.sampled_from([*'  a\n\'""\\$#}-é', "{}", "{}", "$a", "${a}", "${a-", "${a#", "$(", ")"])
