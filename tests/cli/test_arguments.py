@@ -1,6 +1,7 @@
 """Arguments that are hard on programs, through the command and back, byte for byte."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -57,6 +58,15 @@ def test_odd_arguments_arrive_byte_for_byte(tmp_path, template, source):
 
 def test_odd_arguments_arrive_together_with_others_in_one_job():
     assert output_of("-n", "100", *SHOW, ":::", *ODD) == shown(ODD)
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_arguments_behind_the_code_of_a_shell_arrive_byte_for_byte(shell):
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    code = "printf '<%s>\\0' \"$1\""
+
+    assert output_of("-k", "-0", shell, "-c", code, "-", "{}", input=b"\0".join(ODD)) == shown(ODD)
 
 
 def test_a_command_line_that_is_logged_runs_to_the_same_effect(tmp_path):
