@@ -406,14 +406,14 @@ async def test_a_tag_comes_before_each_line_of_both_streams(start):
 
 
 @pytest.mark.parametrize("line_buffer", [False, True])
-async def test_a_tag_may_be_any_bytes_and_an_empty_one_is_none(start, line_buffer):
+async def test_a_tag_may_be_any_bytes_and_an_empty_one_is_a_column(start, line_buffer):
     tags = {1: os.fsdecode(b"\xff"), 2: "", 3: "two\nlines"}
     run = start(tag_of=lambda job: tags[job.number], line_buffer=line_buffer)
     for number in tags:
         run.do(number, b"a\nb\n")
 
     out, _ = await run.seen()
-    assert out == b"\xff\ta\n\xff\tb\na\nb\ntwo\nlines\ta\ntwo\nlines\tb\n"
+    assert out == b"\xff\ta\n\xff\tb\n\ta\n\tb\ntwo\nlines\ta\ntwo\nlines\tb\n"
 
 
 async def test_the_tag_is_that_of_the_slot_on_which_the_last_attempt_ran(start):
@@ -566,7 +566,7 @@ SCRIPTS = {
         ({}, ["-j1"]),
         ({"tag_of": lambda job: job.values[0]}, ["-j1", "--tag"]),
         ({"tag_of": lambda job: f"<{job.number}>"}, ["-j1", "--tagstring", "<{#}>"]),
-        ({"tag_of": lambda job: ""}, ["-j1", "--tagstring", ""]),
+        ({}, ["-j1", "--tagstring", ""]),
         ({"keep_order": True}, ["-j2", "-k"]),
         ({"keep_order": True, "line_buffer": True}, ["-j2", "-k", "--lb"]),
         ({"line_buffer": True}, ["-j1", "--lb"]),

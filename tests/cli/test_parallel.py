@@ -127,6 +127,12 @@ def test_tags(option, script):
     same("-k", *option, script, ":::", "a", "b c")
 
 
+@pytest.mark.parametrize("option", [["--tag"], ["--tagstring", ""], ["--tagstring", "{}"]])
+def test_empty_tags(option):
+    same("-k", *option, "echo x{}", ":::", "", "a")
+    same("-k", *option, "--pipe", "cat", input=b"a\n")
+
+
 @pytest.mark.parametrize("option", [[], ["--line-buffer"], ["-u"], ["--tag", "--line-buffer"]])
 def test_orders_of_output(option):
     same("-j1", *option, "echo {}; sleep 0.1; printf end{}", ":::", "a", "b")

@@ -12,9 +12,8 @@ TagOf = Callable[[Job], str]
 
 
 def tag_before(tag_of: TagOf | None, job: Job) -> bytes:
-    """Return what comes before each line; nothing for an empty tag."""
-    tag = tag_of(job) if tag_of is not None else ""
-    return os.fsencode(tag) + b"\t" if tag else b""
+    """Return what comes before each line; of an empty tag the tab is left, for columns."""
+    return b"" if tag_of is None else os.fsencode(tag_of(job)) + b"\t"
 
 
 def tagged_lines(lines: bytes, tag: bytes) -> bytes:

@@ -166,5 +166,5 @@ class Reports:
 
 def tag_of(options: Namespace) -> TagOf | None:
     if options.tagstring is not None:
-        return tag_from(options.tagstring, options.replacement)
+        return tag_from(options.tagstring, options.replacement) if options.tagstring else None
     return values_as_tag if options.tag else None
