@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from procession.cli.run.reporting import Reports
     from procession.cli.template.template import Template
 
+# How long a job's output is read after its end, in seconds. What the job itself has written
+# is there by then; what it has left in the background may hold the pipe open for ever.
+EOF_GRACE = 1.0
+
 
 def options_for(options: Namespace) -> dict[str, Any]:
     """Return the options of map() that are about each job."""
@@ -33,13 +37,18 @@ def options_for(options: Namespace) -> dict[str, Any]:
         "limits": limits_of(options),
         "timeout": None if options.timeout is None else options.timeout.seconds,
         "grace": options.kill_after,
+        "eof_grace": EOF_GRACE,
         "retries": options.retries,
         "backoff": options.backoff,
     }
 
 
 class Launcher:
-    """Prepares each attempt, and knows those that run."""
+    """Prepares each attempt, and knows those that run.
+
+    Attributes:
+        fault: what has gone wrong in the preparation last, which is no fault of a job.
+    """
 
     def __init__(self, options: Namespace, template: Template, reports: Reports) -> None:
         self._scripts = Scripts(options.cwd, environment_of(options))
