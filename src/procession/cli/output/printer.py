@@ -28,7 +28,8 @@ class Printer:
     Attributes:
         stopped: whether all is dropped.
         on_broken: called once, when the reader has gone.
-        on_error: called once, with another error, such as that of a full disk.
+        on_error: called once, with another error, such as that of a full disk, or with what
+            went wrong as pieces were made.
         on_full: called when `is_full` becomes true.
         on_low: called when enough has gone for `is_full` to be no longer true.
         before, after: called around all that is written in one go, so that something else
@@ -40,7 +41,7 @@ class Printer:
         self.stopped = False
         self.at_line_start = True
         self.on_broken: Callable[[], None] | None = None
-        self.on_error: Callable[[OSError], None] | None = None
+        self.on_error: Callable[[Exception], None] | None = None
         self.on_full: Callable[[], None] | None = None
         self.on_low: Callable[[], None] | None = None
         self.before: Callable[[], None] | None = None
@@ -116,7 +117,7 @@ class Printer:
                 self._soon = self._loop.call_soon(self._go_on)
         except BlockingIOError:
             self._watch(True)
-        except OSError as error:
+        except Exception as error:
             self._stop(error)
         finally:
             if self.after is not None:
@@ -163,14 +164,14 @@ class Printer:
                 if not drain.done():
                     drain.set_result(None)
 
-    def _stop(self, error: OSError) -> None:
+    def _stop(self, error: Exception) -> None:
         """Drop what is left, and say why."""
         self._release()
         if isinstance(error, (BrokenPipeError, ConnectionResetError)):
             if self.on_broken is not None:
                 self.on_broken()
         elif self.on_error is not None:
-            if error.filename is None:
+            if isinstance(error, OSError) and error.filename is None:
                 error = OSError(error.errno, error.strerror, self._name)
             self.on_error(error)
 
@@ -232,7 +233,7 @@ class Printer:
             ready = select.poll()
             ready.register(self._channel.fd, select.POLLOUT)
             ready.poll()
-        except OSError as error:
+        except Exception as error:
             self._stop(error)
 
 

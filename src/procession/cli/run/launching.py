@@ -57,6 +57,7 @@ class Launcher:
         # By the index of the command in its batch.
         self._running: dict[int, Attempt] = {}
         self._is_paused = False
+        self.fault: Exception | None = None
 
     @property
     def running(self) -> int:
@@ -70,6 +71,14 @@ class Launcher:
 
     def prepare(self, attempt: Attempt) -> None:
         """Make the command line, now that the slot is known."""
+        self._running[attempt.index] = attempt
+        try:
+            self._prepare(attempt)
+        except Exception as error:
+            self.fault = error
+            raise
+
+    def _prepare(self, attempt: Attempt) -> None:
         job: Job = attempt.item
         job.slot = attempt.slot + 1
         job.attempt = attempt.attempts
@@ -79,7 +88,6 @@ class Launcher:
         else:
             attempt.args = self._scripts.runnable(args)
         job.started = time.monotonic()
-        self._running[attempt.index] = attempt
         attempt.relay(*self._reports.output.begin(job))
         if self._is_paused:
             attempt.pause()

@@ -57,7 +57,7 @@ class Reports:
         no_reader: Callable[[], None],
         full: Callable[[], None],
         low: Callable[[], None],
-        lost: Callable[[OSError], None],
+        lost: Callable[[Exception], None],
     ) -> None:
         """Have functions called: when nobody reads standard output any more, when the jobs
         should write no more for now, when they may again, and when output was lost."""

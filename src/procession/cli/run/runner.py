@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing, suppress
@@ -56,11 +57,14 @@ def main(options: Namespace) -> int:
         )
         try:
             status = asyncio.run((show if options.dry_run else go)(options, sources, template))
-        except BrokenPipeError:
+        except (UsageError, BrokenPipeError):
             raise
         except OSError as error:
             # Of a file that is opened before the first job, or closed after the last.
             raise UsageError(str(error)) from error
+        except Exception:
+            traceback.print_exc()
+            return FAULT
     if isinstance(status, Signals):
         die_of(status)
     return status
@@ -158,6 +162,10 @@ class Run:
             finally:
                 for task in aside:
                     task.cancel()
+                await asyncio.wait(aside)
+        for task in aside:
+            if not task.cancelled():
+                task.result()
         return self._outcome()
 
     def _outcome(self) -> int | Signals:
@@ -176,10 +184,14 @@ class Run:
         if job is None:
             # It was never begun.
             return
-        if result.reason == "cancelled":
+        error = result.error
+        is_ours = error is not None and (
+            result.reason != "spawn error" or error is self._launcher.fault
+        )
+        if is_ours or result.reason == "cancelled":
             self._reports.cancel(job)
-            if result.error is not None:
-                self._fail(result.error)
+            if error is not None:
+                self._fail(error)
             return
         if result.ok:
             if self._timeout is not None:
@@ -209,12 +221,22 @@ class Run:
         """Look at what has no event of its own, as long as the run lasts."""
         while True:
             await asyncio.sleep(TICK)
-            total = self._feeding.total
-            if total is not None:
-                self._obey(self._halting.set_total(total))
-            if self._timeout is not None and self._timeout.limit is not None:
-                self._launcher.end_those_over(self._timeout.limit)
-            self._reports.tick(self._feeding.reason, total)
+            try:
+                self._look()
+            except OSError as error:
+                self._fail(error)
+            except Exception:
+                # Without looks there is no limit of time, and no rule to halt.
+                self._results.cancel()
+                raise
+
+    def _look(self) -> None:
+        total = self._feeding.total
+        if total is not None:
+            self._obey(self._halting.set_total(total))
+        if self._timeout is not None and self._timeout.limit is not None:
+            self._launcher.end_those_over(self._timeout.limit)
+        self._reports.tick(self._feeding.reason, total)
 
     # What goes wrong
 
@@ -225,7 +247,7 @@ class Run:
             self._reports.say(f"{error}; no more jobs are begun")
         self._results.give_up()
 
-    def _lose_output(self, error: OSError) -> None:
+    def _lose_output(self, error: Exception) -> None:
         self._fail(error)
         self._results.cancel()
 
