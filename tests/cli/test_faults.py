@@ -57,7 +57,7 @@ def logged(folder):
         (PROGRESS, "begin", 3),
         (PROGRESS, "finish", 1),
         (SUMMARY, "render", 1),
-        (LOG, "add", 3),
+        (LOG, "write", 3),
         (LOG, "close", 1),
     ],
     ids=str,

@@ -46,7 +46,7 @@ class Joblog:
     Raises:
         UsageError: the file cannot be opened, is in use by another run, or is no job log
             that could be resumed.
-        JoblogError: it cannot be written; add() and close() raise it as well.
+        JoblogError: it cannot be written; add(), write() and close() raise it as well.
     """
 
     def __init__(self, path: str, resume: bool = False, resume_failed: bool = False) -> None:
@@ -117,33 +117,45 @@ class Joblog:
     def add(self, ended: Ended) -> None:
         """Write a job's line.
 
+        Raises:
+            ValueError: the log is closed.
+        """
+        line = self.line_of(ended)
+        if line is not None:
+            self.write(line)
+
+    def line_of(self, ended: Ended) -> bytes | None:
+        """Return a job's line.
+
         One that was cancelled has none, so that it runs when the log is resumed.
+        """
+        job, result = ended.job, ended.result
+        if result.reason == "cancelled":
+            return None
+        exit_value, signal = exit_of(result)
+        sent = 0 if job.input is None else len(job.input)
+        received = 0 if ended.stdout is None else ended.stdout.size
+        # Tabs of a command stay: it is the last column.
+        return b"%d\t:\t%.3f\t%10.3f\t%d\t%d\t%d\t%d\t%b\n" % (
+            job.number,
+            result.started,
+            result.duration,
+            sent,
+            received,
+            exit_value,
+            signal,
+            field_of(job.command),
+        )
+
+    def write(self, line: bytes) -> None:
+        """Write a line that line_of() has made.
 
         Raises:
             ValueError: the log is closed.
         """
         if self._fd < 0:
             raise ValueError("the joblog is closed")
-        job, result = ended.job, ended.result
-        if result.reason == "cancelled":
-            return
-        exit_value, signal = exit_of(result)
-        sent = 0 if job.input is None else len(job.input)
-        received = 0 if ended.stdout is None else ended.stdout.size
-        # Tabs of a command stay: it is the last column.
-        self._write(
-            b"%d\t:\t%.3f\t%10.3f\t%d\t%d\t%d\t%d\t%b\n"
-            % (
-                job.number,
-                result.started,
-                result.duration,
-                sent,
-                received,
-                exit_value,
-                signal,
-                field_of(job.command),
-            )
-        )
+        self._write(line)
 
     def _write(self, line: bytes) -> None:
         written = 0

@@ -76,6 +76,11 @@ class Printer:
         """Whether those who write should pause until on_low() is called."""
         return self._full
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits, or has still to be fetched."""
+        return self._busy
+
     def write(self, data: bytes) -> None:
         """Write bytes, now or as soon as they are taken; never waits."""
         if data and not self.stopped:
@@ -198,13 +203,17 @@ class Printer:
         while self._backlog.size > limit:
             await self._progress()
 
+    async def flush(self) -> None:
+        """Wait until all is written or dropped. Cancellation changes nothing."""
+        while self._busy:
+            await self._progress()
+
     async def aclose(self) -> None:
         """Wait until all is written or dropped; then close what is the printer's own.
 
         Cancelled, it leaves the printer open and writing.
         """
-        while self._busy:
-            await self._progress()
+        await self.flush()
         self.close()
 
     async def _progress(self) -> None:

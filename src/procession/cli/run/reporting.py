@@ -6,8 +6,8 @@ import asyncio
 import os
 from argparse import Namespace
 from collections.abc import Callable
-from heapq import heappop, heappush
 
+from procession.cli.log.awaiting import Awaiting
 from procession.cli.log.joblog import Joblog
 from procession.cli.output import output as outputs
 from procession.cli.output.printer import Printer, printers
@@ -40,8 +40,10 @@ class Reports:
         self.log: Joblog | None = None
         if options.joblog is not None:
             self.log = Joblog(options.joblog, options.resume, options.resume_failed)
-        self._unlogged: list[tuple[int, Ended]] = []
         self._out, self._err = printers(asyncio.get_running_loop())
+        self._awaiting: Awaiting | None = None
+        if self.log is not None:
+            self._awaiting = Awaiting(self.log, (self._out, self._err))
         self.output = outputs.make(options, self._out, self._err, tag_of(options))
         self.progress = Progress(options, total)
         # What goes elsewhere neither disturbs the bar nor tells where the cursor is.
@@ -101,8 +103,8 @@ class Reports:
             self._summary.add(ended)
         if self._plot is not None:
             self._plot.add(ended)
-        if self.log is not None:
-            heappush(self._unlogged, (job.number, ended))
+        if self._awaiting is not None:
+            self._awaiting.add(ended)
             self._log_printed()
         return ended
 
@@ -111,16 +113,8 @@ class Reports:
         self.progress.cancel(job)
 
     def _log_printed(self) -> None:
-        """Log the jobs whose output has gone. Those that are held back come in order."""
-        if self.log is None or self._is_printing():
-            return
-        first = self.output.first
-        while self._unlogged and (first is None or self._unlogged[0][0] < first):
-            self.log.add(heappop(self._unlogged)[1])
-
-    def _is_printing(self) -> bool:
-        # What a printer dropped was never printed.
-        return any(printer.backlog or printer.stopped for printer in (self._out, self._err))
+        if self._awaiting is not None:
+            self._awaiting.look(self.output.first)
 
     async def catch_up(self) -> None:
         """Wait while much of the output is still to be written."""
@@ -147,7 +141,7 @@ class Reports:
         """
         self.output.finish()
         for printer in (self._out, self._err):
-            await printer.drain(0)
+            await printer.flush()
         self._log_printed()
         self.progress.finish()
         if self._plot is not None:
