@@ -99,6 +99,21 @@ def test_the_third_ctrl_c_kills(folder):
     assert logged(folder) == []
 
 
+@pytest.mark.parametrize("options", [[], ["-k"], ["--lb"]], ids=" ".join)
+def test_the_third_ctrl_c_waits_for_no_reader(folder, options):
+    words = ["-j2", *options, "--joblog", "log", "--shell", "head -c 9000000 /dev/zero; : {}"]
+    with started(*words, ":::", *"abcdefgh") as process:
+        process.stdout.read(1)
+        for said in (b"Ctrl-C again ends", b"Ctrl-C again kills"):
+            process.send_signal(signal.SIGINT)
+            assert said in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait() == -signal.SIGINT
+
+    assert logged(folder) == []
+
+
 def test_interrupted_jobs_are_resumed(folder):
     with begin(WAITS) as terminal:
         two_begun(folder)

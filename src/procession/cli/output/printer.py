@@ -195,6 +195,11 @@ class Printer:
             self._channel.close()
             self._channel = None
 
+    def drop(self) -> None:
+        """Drop what waits and all that comes: nobody waits for it any longer."""
+        self._release()
+        self._tell()
+
     async def drain(self, limit: int = LOW) -> None:
         """Wait until no more than `limit` bytes wait, or all is dropped.
 

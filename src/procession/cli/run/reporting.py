@@ -122,6 +122,11 @@ class Reports:
             await printer.drain()
         self._log_printed()
 
+    def drop(self) -> None:
+        """Print nothing more; what was not printed is not logged."""
+        for printer in (self._out, self._err):
+            printer.drop()
+
     def tick(self, waiting: str | None, total: int | None) -> None:
         """Show how far it is.
 

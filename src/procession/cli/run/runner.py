@@ -271,6 +271,8 @@ class Run:
 
     def kill_jobs(self) -> None:
         self._results.cancel(0)
+        # Or whoever should read it, and does not, would keep us.
+        self._reports.drop()
 
     def signal_jobs(self, sig: int) -> None:
         self._launcher.send_signal(sig)
