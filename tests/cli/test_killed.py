@@ -56,6 +56,30 @@ def test_each_result_is_there_once_however_often_the_run_is_killed(tmp_path, see
         assert json.loads((folder / "meta.json").read_text())["exit"] == value % 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["-k"], ["--line-buffer"]], ids=" ".join)
+def test_no_output_is_lost_and_none_is_cut_however_often_the_run_is_killed(tmp_path, options):
+    log, output = tmp_path / "log", tmp_path / "output"
+    words = ["-j3", *options, "--joblog", log, "--resume", "--die-with-parent"]
+    words += ["--shell", "sleep 0.00$(({} % 4)); echo {}", ":::", *map(str, range(JOBS))]
+
+    kills = 0
+    while len(logged(log)) < JOBS:
+        printed = output.read_bytes().count(b"\n") if output.exists() else 0
+        before = len(logged(log))
+        with output.open("ab") as file, started(*words, stdout=file) as process:
+            wait_for(lambda aim=before + 30: len(logged(log)) >= aim or process.poll() is not None)
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+        # All that is logged is printed; what was being printed may not be logged.
+        assert output.read_bytes().count(b"\n") - printed >= len(logged(log)) - before
+
+    lines = output.read_text().splitlines()
+    assert kills > 1
+    assert sorted(set(map(int, lines))) == list(range(JOBS))
+    assert sorted(logged(log)) == list(range(1, JOBS + 1))
+
+
 def test_failed_jobs_only_are_run_again(tmp_path):
     words = ["--joblog", tmp_path / "log", "--shell", "echo {}; test -e {}", ":::", "a", "b", "c"]
     (tmp_path / "b").touch()
