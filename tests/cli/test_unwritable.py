@@ -61,6 +61,19 @@ def test_a_reader_that_has_gone_ends_the_run_whatever_the_order(option):
         assert run.stderr.read() == b""
 
 
+def test_a_reader_of_standard_error_that_has_gone_ends_the_run_too(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    script = "echo {} >&2; [ {} -lt 3 ] || exec sleep 3600"
+    words = ["-j2", "--joblog", "log", "--shell", script, ":::", *map(str, range(9))]
+    with started(*words, cwd=tmp_path, stderr=write) as run:
+        os.close(write)
+
+        assert run.wait() == -signal.SIGPIPE
+
+    assert len((tmp_path / "log").read_text().splitlines()) == 1
+
+
 def test_a_full_disk_under_standard_output_is_said_and_ends_the_jobs():
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -61,10 +61,10 @@ class Reports:
         low: Callable[[], None],
         lost: Callable[[Exception], None],
     ) -> None:
-        """Have functions called: when nobody reads standard output any more, when the jobs
-        should write no more for now, when they may again, and when output was lost."""
-        self._out.on_broken = no_reader
+        """Have functions called: when nobody reads an output any more, when the jobs should
+        write no more for now, when they may again, and when output was lost."""
         for printer in (self._out, self._err):
+            printer.on_broken = no_reader
             printer.on_full = full
             printer.on_low = low
             printer.on_error = lost
