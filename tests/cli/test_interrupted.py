@@ -10,6 +10,7 @@ from helpers.command import RUN, Terminal, run, started, wait_for
 
 CTRL_C = b"\x03"
 CTRL_Z = b"\x1a"
+CTRL_BACKSLASH = b"\x1c"
 
 # Says that it has begun, and ends when it is let go, or deaf to SIGTERM.
 WAITS = "echo $$ >>begun; while [ ! -e go ]; do sleep 0.02; done; echo ended {}"
@@ -138,6 +139,17 @@ def test_other_signals_end_the_jobs_at_once(folder, sig):
         assert b"Traceback" not in process.stderr.read()
 
     assert all(map(gone, pids))
+
+
+def test_ctrl_backslash_kills(folder):
+    with begin(DEAF, "--kill-after", "3600") as terminal:
+        pids = two_begun(folder)
+        terminal.type(CTRL_BACKSLASH)
+
+        assert terminal.wait() == -signal.SIGQUIT
+
+    assert all(map(gone, pids))
+    assert logged(folder) == []
 
 
 def test_an_interruption_that_is_ignored_stays_ignored(folder):

@@ -24,13 +24,13 @@ class Interruptible(Protocol):
 
 
 # What Ctrl-C does the first time, the second and from then on; SIGTERM and SIGHUP begin with
-# the second.
+# the second, Ctrl-\ with the third.
 STEPS: tuple[Callable[[Interruptible], None], ...] = (
     lambda jobs: jobs.begin_no_more(),
     lambda jobs: jobs.end_jobs(),
     lambda jobs: jobs.kill_jobs(),
 )
-FIRST_STEPS = {signal.SIGINT: 0, signal.SIGTERM: 1, signal.SIGHUP: 1}
+FIRST_STEPS = {signal.SIGINT: 0, signal.SIGTERM: 1, signal.SIGHUP: 1, signal.SIGQUIT: 2}
 
 # How often, and with how many seconds between, jobs that are being started are waited for
 # before a stop.
