@@ -155,6 +155,7 @@ class Terminal:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGCONT)
             try:
                 self.wait()
             except AssertionError:
