@@ -60,9 +60,10 @@ signals:
   Ctrl-C once      start no more jobs, and let those that run come to their end
   twice            end those with all that they have started: SIGTERM, later SIGKILL
   three times      SIGKILL at once
-SIGTERM and SIGHUP do at once what Ctrl-C does the second time. In the end procession dies of the
-signal itself, as a shell expects it of a program. Ctrl-Z stops the jobs as well, and fg lets them
-go on. When nobody reads the output any more, as in ... | head, the jobs are ended.
+SIGTERM and SIGHUP do at once what Ctrl-C does the second time, and Ctrl-\\ what it does the third.
+In the end procession dies of the signal itself, as a shell expects it of a program. Ctrl-Z stops
+the jobs as well, and fg lets them go on. When nobody reads the output any more, as in ... | head,
+the jobs are ended.
 
 environment:
   TMPDIR     where output goes that is kept back and is larger than a mebibyte

@@ -60,6 +60,9 @@ def main(options: Namespace) -> int:
         except (UsageError, BrokenPipeError):
             raise
         except OSError as error:
+            if options.dry_run and error.filename is None:
+                # Of standard output.
+                raise
             # Of a file that is opened before the first job, or closed after the last.
             raise UsageError(str(error)) from error
         except Exception:
