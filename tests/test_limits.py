@@ -246,6 +246,13 @@ async def test_no_new_privileges_can_be_gained(road):
     assert b"NoNewPrivs:\t1\n" in status
 
 
+@pytest.mark.parametrize("infinity", [-1, 2**64 - 1, resource.RLIM_INFINITY])
+def test_no_limit_is_what_any_python_calls_infinity(infinity):
+    limits = Limits(memory=infinity, core=(0, infinity))
+
+    assert limits == Limits(memory=-1, core=(0, -1))
+
+
 async def test_a_pair_is_a_soft_and_a_hard_limit(road):
     limits = Limits(open_files=(10, 20), core=[0, resource.RLIM_INFINITY])
 

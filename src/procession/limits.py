@@ -10,8 +10,10 @@ from typing import Literal
 
 __all__ = ["Limits"]
 
-# What resource.RLIM_INFINITY is, which not every system has.
+# What resource.RLIM_INFINITY is, which not every system has; from Python 3.15 on it is the
+# kernel's number.
 UNLIMITED = -1
+INFINITY = 2**64 - 1
 
 LARGEST = 2**63 - 1
 MOST_CPUS = 8192
@@ -125,12 +127,17 @@ def checked(name: str, value: object, least: int, most: int) -> int:
     return found
 
 
+def amount(name: str, value: object) -> int:
+    found = number(name, value)
+    return UNLIMITED if found == INFINITY else checked(name, found, UNLIMITED, LARGEST)
+
+
 def checked_amount(name: str, value: object) -> int | tuple[int, int]:
     if not isinstance(value, (tuple, list)):
-        return checked(name, value, UNLIMITED, LARGEST)
+        return amount(name, value)
     if len(value) != 2:
         raise ValueError(f"{name} must be a number or a pair (soft, hard)")
-    soft, hard = (checked(name, each, UNLIMITED, LARGEST) for each in value)
+    soft, hard = (amount(name, each) for each in value)
     if hard != UNLIMITED and (soft == UNLIMITED or soft > hard):
         raise ValueError(f"{name} has a soft limit that is above the hard one")
     return soft, hard
