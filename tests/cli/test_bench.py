@@ -201,6 +201,23 @@ def test_ctrl_c_ends_the_players_and_the_command_of_it():
     until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in players))
 
 
+@pytest.mark.parametrize("player", ["asyncio", "uvloop"])
+def test_a_player_whose_command_has_gone_says_nothing(player):
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = Path(workers.__file__).with_name("worker.py")
+    with os.fdopen(writer, "wb") as nobody:
+        done = subprocess.run(
+            [sys.executable, program, player],
+            stdin=subprocess.DEVNULL,
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            timeout=patience.seconds,
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_the_peers_interpreters_have_nothing_of_procession():
     program = Path(workers.__file__).with_name("worker.py")
     code = (

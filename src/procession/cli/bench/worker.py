@@ -263,7 +263,8 @@ def streams() -> Iterator[tuple[TextIO, TextIO]]:
 
 
 def main() -> None:
-    with streams() as (requests, answers):
+    # Whoever has asked may have gone.
+    with contextlib.suppress(BrokenPipeError), streams() as (requests, answers):
         serve(sys.argv[1], requests, answers)
 
 
