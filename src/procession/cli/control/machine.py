@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from procession.cpus import folders_of, lines_of, unescape
+from procession.groups import groups_of, lines_of
 
 PROC = "/proc"
 KIB = 1024
@@ -54,52 +53,21 @@ class Memory:
 
     def __init__(self, proc: str | os.PathLike[str] = PROC) -> None:
         self._meminfo = Path(proc) / "meminfo"
-        self._groups = list(groups_of(Path(proc) / "self"))
+        self._groups = list(groups_of(Path(proc) / "self", "memory"))
 
     def available(self) -> int | None:
         """Return how many bytes are left, None if that is not to be known."""
         numbers = numbers_of(self._meminfo)
-        found = [left_in(folder, files) for folder, files in self._groups]
+        found = [
+            left_in(folder, *(FILES_V2 if is_v2 else FILES_V1)) for is_v2, folder in self._groups
+        ]
         if "MemAvailable" in numbers:
             found.append(numbers["MemAvailable"] * KIB)
         return min((left for left in found if left is not None), default=None)
 
 
-Files = tuple[str, str, tuple[str, str]]
-
-
-def groups_of(proc: Path) -> Iterator[tuple[Path, Files]]:
-    """Yield the folders of the memory cgroups from our own up to the root."""
-    mounts = list(mounts_of(proc))
-    for line in lines_of(proc / "cgroup"):
-        hierarchy, controllers, path = line.split(":", 2)
-        if hierarchy == "0":
-            wanted, files = "cgroup2", FILES_V2
-        elif "memory" in controllers.split(","):
-            wanted, files = "memory", FILES_V1
-        else:
-            continue
-        for kind, root, point in mounts:
-            if kind == wanted:
-                for folder in folders_of(path, root, point):
-                    yield folder, files
-
-
-def mounts_of(proc: Path) -> Iterator[tuple[str, str, Path]]:
-    """Yield (kind, root, mount point) of the hierarchies that can limit memory."""
-    for line in lines_of(proc / "mountinfo"):
-        fields, _, source = line.partition(" - ")
-        kind, _, options = source.partition(" ")
-        root, point = (unescape(field) for field in fields.split(" ")[3:5])
-        if kind == "cgroup2":
-            yield kind, root, Path(point)
-        elif kind == "cgroup" and "memory" in options.split(" ")[-1].split(","):
-            yield "memory", root, Path(point)
-
-
-def left_in(folder: Path, files: Files) -> int | None:
+def left_in(folder: Path, limit: str, current: str, droppable: tuple[str, str]) -> int | None:
     """Return how much a cgroup may still take, None if it has no limit."""
-    limit, current, droppable = files
     most, used = lines_of(folder / limit), lines_of(folder / current)
     if not most or not used or not most[0].isdecimal():
         return None
