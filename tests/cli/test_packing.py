@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.sources import Jobs, input_options
+from helpers.sources import input_options
+from procession.cli.arguments.values import Jobs
 from procession.cli.inputs.packing import Packer, packer_of
 from procession.cli.inputs.sizes import Sizes, longest_argument, may_need_shell, room_for_arguments
 

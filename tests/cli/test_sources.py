@@ -10,7 +10,8 @@ from contextlib import aclosing
 import pytest
 
 from children import TIMEOUT
-from helpers.sources import Jobs, as_stdin, input_options, stdin_of, values_of
+from helpers.sources import as_stdin, input_options, stdin_of, values_of
+from procession.cli.arguments.values import Jobs
 from procession.cli.errors import UsageError
 from procession.cli.inputs.sources import Sources
 

@@ -7,22 +7,12 @@ import types
 
 import pytest
 
+from helpers.sources import options_of
 from procession import Limits
 from procession.cli.arguments import values
 from procession.cli.arguments.values import Jobs, Load, Timeout, environment_of, limits_of
 from procession.cli.errors import UsageError
 from procession.cpus import usable_cpus
-
-NO_LIMITS = {
-    "nice": None,
-    "limit_memory": None,
-    "limit_cpu": None,
-    "limit_files": None,
-    "limit_processes": None,
-    "limit_file_size": None,
-    "cgroup": None,
-    "die_with_parent": False,
-}
 
 
 @pytest.fixture
@@ -42,7 +32,7 @@ def few_descriptors():
 
 
 def limits(**given):
-    return limits_of(types.SimpleNamespace(**{**NO_LIMITS, **given}))
+    return limits_of(options_of(**given))
 
 
 @pytest.mark.parametrize(

@@ -1,45 +1,26 @@
 """Options of input for tests, and what comes of them."""
 
+import argparse
 import contextlib
 import os
-from types import SimpleNamespace
 
+from procession.cli.arguments import options, parsing
 from procession.cli.inputs.sources import Sources
 
 
-class Jobs:
-    """What --jobs is parsed to, with a fixed number."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def count(self):
-        return self.number
+def options_of(*words, **changes):
+    """Return what the words of a command line are parsed to, with changes that none could make."""
+    parser = argparse.ArgumentParser(prog="procession run")
+    options.add_arguments(parser)
+    parsed = parsing.parse(parser, words)
+    assert changes.keys() <= vars(parsed).keys()
+    vars(parsed).update(changes)
+    return parsed
 
 
 def input_options(**changes):
-    """Return options as they are parsed where there are none but these."""
-    options = {
-        "arg_file": [],
-        "link": False,
-        "colsep": None,
-        "null": False,
-        "delimiter": None,
-        "max_args": None,
-        "max_replace_args": None,
-        "context_replace": False,
-        "replace_many": False,
-        "max_chars": None,
-        "no_run_if_empty": False,
-        "shuf": False,
-        "pipe": False,
-        "shell": False,
-        "replacement": "{}",
-        "env": [],
-        "jobs": Jobs(2),
-    }
-    assert changes.keys() <= options.keys()
-    return SimpleNamespace(**{**options, **changes})
+    """Return options as they are parsed where there are none but these, for two jobs at once."""
+    return options_of("-j2", **changes)
 
 
 async def values_of(*positional, **options):
